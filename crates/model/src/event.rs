@@ -108,8 +108,9 @@ impl DedupeKey {
 pub struct NewEvent {
     /// Its dotted name.
     pub event_type: EventType,
-    /// Equal for two items exactly when they are the same fact.
-    pub dedupe_key: DedupeKey,
+    /// Equal for two items exactly when they are the same fact; `None` where the platform gives nothing to know
+    /// a repeat by, so that every item is a fact of its own.
+    pub dedupe_key: Option<DedupeKey>,
     /// The platform's own address of the account it happened on, where the request names one.
     pub account: Option<String>,
     /// Who is at the other end; makes and touches the conversation.

@@ -2,8 +2,14 @@
 //!
 //! Start with [`platform::Platform`], what an adapter must know; [`registry`] lists the adapters there are.
 
-pub mod platform;
-pub mod registry;
+mod credential;
+pub mod generic;
 pub mod http;
-pub mod proof;
 mod json;
+pub mod platform;
+mod pointer;
+pub mod proof;
+pub mod registry;
+mod settings;
+pub mod standard_webhooks;
+pub mod whatzme;

@@ -1,12 +1,12 @@
 //! The only place where a request becomes [`Verified`]: every scheme of platforms.md 0.1 as a function.
 //!
 //! All comparisons take constant time and are over the exact bytes received. Each function tries every active
-//! secret, so that rotation works the same everywhere.
+//! secret, so that rotation works the same everywhere. An empty secret is no secret: anybody could sign with it.
 
 use std::time::Duration;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::{hmac, signature};
+use aws_lc_rs::{digest, hmac, signature};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
@@ -76,6 +76,12 @@ pub fn mac(hash: Hash, key: &[u8], pieces: &[&[u8]]) -> Vec<u8> {
     context.sign().as_ref().to_vec()
 }
 
+/// A name made of a body alone: for schemes that sign an id with a body that has none. Equal bodies share it.
+pub fn body_id(body: &[u8]) -> String {
+    let digest = digest::digest(&digest::SHA256, body);
+    format!("msg_{}", hex::encode(&digest.as_ref()[..16]))
+}
+
 /// Proves a request by an HMAC that was decoded from its header: full length, under any of the keys.
 pub fn by_mac<'r, K: AsRef<[u8]>>(
     request: &'r Incoming,
@@ -86,7 +92,7 @@ pub fn by_mac<'r, K: AsRef<[u8]>>(
 ) -> Result<Verified<'r>, Rejection> {
     let mut any_key = false;
     let mut genuine = false;
-    for key in keys {
+    for key in keys.into_iter().filter(|key| !key.as_ref().is_empty()) {
         any_key = true;
         let expected = mac(hash, key.as_ref(), signed);
         // Every pair is compared, so that time does not tell which key matched.
@@ -112,11 +118,18 @@ pub fn by_ed25519<'r>(
     for key in public_keys {
         any_key = true;
         let key = signature::UnparsedPublicKey::new(&signature::ED25519, key);
-        if presented.iter().any(|candidate| key.verify(signed, candidate).is_ok()) {
+        if presented
+            .iter()
+            .any(|candidate| key.verify(signed, candidate).is_ok())
+        {
             return Ok(Verified { request });
         }
     }
-    Err(Rejection(if any_key { Reason::SignatureWrong } else { Reason::SecretNotConfigured }))
+    Err(Rejection(if any_key {
+        Reason::SignatureWrong
+    } else {
+        Reason::SecretNotConfigured
+    }))
 }
 
 /// Proves a request by a text it must show: a static header, a token in the URL, a bearer token, a password.
@@ -127,11 +140,15 @@ pub fn by_token<'r, 's>(
 ) -> Result<Verified<'r>, Rejection> {
     let mut any_secret = false;
     let mut genuine = false;
-    for secret in secrets {
+    for secret in secrets.into_iter().filter(|secret| !secret.expose().is_empty()) {
         any_secret = true;
         // Comparing MACs under a fixed key hides the secret's length too.
         let expected = mac(Hash::Sha256, b"gancho token", &[secret.expose().as_bytes()]);
-        let shown = mac(Hash::Sha256, b"gancho token", &[presented.unwrap_or_default().as_bytes()]);
+        let shown = mac(
+            Hash::Sha256,
+            b"gancho token",
+            &[presented.unwrap_or_default().as_bytes()],
+        );
         genuine |= presented.is_some() && verify_slices_are_equal(&expected, &shown).is_ok();
     }
     match (any_secret, genuine, presented) {
@@ -144,14 +161,14 @@ pub fn by_token<'r, 's>(
 
 /// Proves a request by a JWT under any of the secrets: HS256 with a shared key, RS256 with a public key in PEM.
 /// The algorithm is the source's, never the token's own word. `exp` and `nbf` are checked against the time the
-/// request came, within the tolerance; a token without `exp` is accepted.
+/// request came, give or take [`TOLERANCE_DEFAULT`]; a token without `exp` is accepted, one with a `crit` header
+/// is not, because nothing critical is understood here (RFC 7515 4.1.11).
 pub fn by_jwt<'r, 's>(
     request: &'r Incoming,
     token: Option<&str>,
     algorithm: JwtAlgorithm,
     secrets: impl IntoIterator<Item = &'s Secret>,
 ) -> Result<Verified<'r>, Rejection> {
-    let token = token.ok_or(Rejection(Reason::CredentialMissing))?;
     let mut validation = Validation::new(algorithm.to_library());
     // The library reads the system clock; the request's own time is used instead, below.
     validation.validate_exp = false;
@@ -159,11 +176,14 @@ pub fn by_jwt<'r, 's>(
     validation.validate_aud = false;
     validation.required_spec_claims.clear();
     let mut reason = Reason::SecretNotConfigured;
-    for secret in secrets {
+    for key in secrets.into_iter().filter_map(|secret| algorithm.key(secret)) {
+        let token = token.ok_or(Rejection(Reason::CredentialMissing))?;
         reason = Reason::CredentialWrong;
-        let Some(key) = algorithm.key(secret) else { continue };
-        if let Ok(data) = jsonwebtoken::decode::<serde_json::Value>(token, &key, &validation) {
-            return in_time(&data.claims, request.received_at).map(|()| Verified { request });
+        match jsonwebtoken::decode::<Claims>(token, &key, &validation) {
+            Ok(data) if data.header.crit.is_none() => {
+                return in_time(&data.claims, request.received_at).map(|()| Verified { request });
+            }
+            _ => {}
         }
     }
     Err(Rejection(reason))
@@ -186,20 +206,43 @@ impl JwtAlgorithm {
         }
     }
 
+    /// Whether a secret can be the key of such a token: an RSA public key in PEM, or a shared key that is not PEM.
+    pub fn takes(self, secret: &Secret) -> bool {
+        self.key(secret).is_some()
+    }
+
     fn key(self, secret: &Secret) -> Option<DecodingKey> {
+        let text = secret.expose().trim();
         match self {
+            // Whoever knows a public key could sign HS256 with it, so PEM is never a shared key.
+            JwtAlgorithm::Hs256 if text.is_empty() || text.starts_with("-----BEGIN") => None,
             JwtAlgorithm::Hs256 => Some(DecodingKey::from_secret(secret.expose().as_bytes())),
-            JwtAlgorithm::Rs256 => DecodingKey::from_rsa_pem(secret.expose().as_bytes()).ok(),
+            JwtAlgorithm::Rs256 if text.contains("PRIVATE KEY") => None,
+            JwtAlgorithm::Rs256 => DecodingKey::from_rsa_pem(text.as_bytes()).ok(),
         }
     }
 }
 
-fn in_time(claims: &serde_json::Value, now: Timestamp) -> Result<(), Rejection> {
-    let claim = |name: &str| claims.get(name).and_then(serde_json::Value::as_f64).map(|secs| secs as i64);
+/// The times of a token, in seconds since the epoch. A time that is not a number makes the token unreadable.
+#[derive(serde::Deserialize)]
+struct Claims {
+    #[serde(default)]
+    exp: Option<f64>,
+    #[serde(default)]
+    nbf: Option<f64>,
+}
+
+fn in_time(claims: &Claims, now: Timestamp) -> Result<(), Rejection> {
+    // The conversion saturates, so that no number overflows.
+    let at = |secs: f64| Timestamp::from_secs(secs as i64);
     let slack = TOLERANCE_DEFAULT;
-    let expired = claim("exp").is_some_and(|end| Timestamp::from_secs(end).plus(slack) < now);
-    let early = claim("nbf").is_some_and(|start| Timestamp::from_secs(start) > now.plus(slack));
-    if expired || early { Err(Rejection(Reason::CredentialExpired)) } else { Ok(()) }
+    let expired = claims.exp.is_some_and(|end| at(end).plus(slack) < now);
+    let early = claims.nbf.is_some_and(|start| at(start) > now.plus(slack));
+    if expired || early {
+        Err(Rejection(Reason::CredentialExpired))
+    } else {
+        Ok(())
+    }
 }
 
 /// Accepts an unsigned request because the source's settings say so by name. The reason is shown wherever the
@@ -211,14 +254,20 @@ pub fn by_nothing<'r>(request: &'r Incoming, _because: Unsigned) -> Verified<'r>
 /// The named reasons for which an unsigned request is accepted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Unsigned {
-    /// The source's settings say `"unsigned": true`.
+    /// The source's settings say `"unsigned": true` or `"scheme": "unsigned"`.
     SettingSaysSo,
+    /// A challenge, which carries no event, and the source's settings say `"challenge_open": true`.
+    ChallengeOpen,
 }
 
 /// Checks that a signed time is near ours.
 pub fn near(signed_at: Timestamp, now: Timestamp, tolerance: Duration) -> Result<(), Rejection> {
     let apart = now.since(signed_at).max(signed_at.since(now));
-    if apart > tolerance { Err(Rejection(Reason::TimestampOutside)) } else { Ok(()) }
+    if apart > tolerance {
+        Err(Rejection(Reason::TimestampOutside))
+    } else {
+        Ok(())
+    }
 }
 
 /// The password and user of a Basic `Authorization` header, as `user:password`.
@@ -236,3 +285,6 @@ fn authorization<'r>(request: &'r Incoming, scheme: &str) -> Option<&'r str> {
     let (name, value) = request.header("authorization")?.split_once(' ')?;
     name.eq_ignore_ascii_case(scheme).then(|| value.trim())
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,11 @@
 use crate::platform::Platform;
 
 /// Every platform.
-pub static PLATFORMS: &[&dyn Platform] = &[];
+pub static PLATFORMS: &[&dyn Platform] = &[
+    &crate::whatzme::WhatzMe,
+    &crate::generic::Generic,
+    &crate::standard_webhooks::StandardWebhooks,
+];
 
 /// The platform of this name.
 pub fn find(kind: &str) -> Option<&'static dyn Platform> {

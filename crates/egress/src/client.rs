@@ -1,0 +1,217 @@
+//! The client: one exchange from its URL to the last byte of the answer.
+
+use std::error::Error as StdError;
+use std::io;
+use std::pin::{Pin, pin};
+
+use bytes::{Bytes, BytesMut};
+use http::Response;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body as _, Incoming};
+use hyper_util::client::legacy::connect::capture_connection;
+use hyper_util::client::legacy::{self, Client};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::time::{Instant, Sleep, sleep};
+
+use crate::config::Config;
+use crate::connector::{Connector, NotOpened};
+use crate::error::{Error, Failure, FailureKind, Phase};
+use crate::exchange::{Answer, Exchange, Limits, Request};
+use crate::stream::{Opened, Opening};
+use crate::tls;
+
+const ANSWER_HEAD_BYTES_MAX: usize = 64 * 1024;
+const ANSWER_HEADERS_MAX: usize = 128;
+
+/// The only door out; its clones share one pool of connections.
+#[derive(Clone)]
+pub struct Egress {
+    client: Client<Connector, Full<Bytes>>,
+}
+
+impl Egress {
+    /// Sets up the door: reads the trusted authorities and starts the threads that look up names.
+    pub fn new(config: &Config) -> Result<Egress, Error> {
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(config.idle_timeout)
+            .pool_max_idle_per_host(config.idle_per_host_max)
+            .http1_title_case_headers(true)
+            .http1_ignore_invalid_headers_in_responses(true)
+            .http1_allow_spaces_after_header_name_in_responses(true)
+            .http1_max_buf_size(ANSWER_HEAD_BYTES_MAX)
+            .http1_max_headers(ANSWER_HEADERS_MAX)
+            .build(Connector::new(config)?);
+        Ok(Egress { client })
+    }
+
+    /// Makes one request and reads its answer within the limits; follows no redirect and retries nothing that may
+    /// have arrived.
+    pub async fn exchange(&self, request: Request, limits: Limits) -> Exchange {
+        let started = Instant::now();
+        let mut exchange = match request.into_http() {
+            Ok(request) => self.send(request, &limits).await,
+            Err(failure) => exchanged(Opening::default(), Err(failure)),
+        };
+        exchange.phases.total = started.elapsed();
+        exchange
+    }
+
+    async fn send(&self, mut request: http::Request<Full<Bytes>>, limits: &Limits) -> Exchange {
+        let started = Instant::now();
+        let mut deadline = pin!(sleep(limits.deadline));
+        let connection = capture_connection(&mut request);
+        let head = tokio::select! {
+            biased;
+            head = self.client.request(request) => Some(head),
+            () = &mut deadline => None,
+        };
+        let waited = started.elapsed();
+        // The client names the connection right before it writes the request to it.
+        let opened = connection.connection_metadata().as_ref().and_then(Opened::of);
+        let opening = opened.as_ref().map(Opened::tell).unwrap_or_default();
+        match head {
+            Some(Ok(response)) => {
+                let answer = read(response, limits, deadline).await;
+                let mut exchange = exchanged(opening, Ok(answer));
+                exchange.phases.first_byte =
+                    waited.saturating_sub(opening.resolve + opening.connect + opening.tls);
+                exchange
+            }
+            Some(Err(error)) => match not_opened(&error) {
+                Some(not_opened) => exchanged(not_opened.opening, Err(not_opened.failure.clone())),
+                None => exchanged(opening, Err(broken(&error, opened.is_some()))),
+            },
+            None if opened.is_some() => exchanged(opening, Err(Failure::timeout(Phase::Answer))),
+            None => exchanged(opening, Err(Failure::timeout(Phase::Connect))),
+        }
+    }
+}
+
+fn exchanged(opening: Opening, result: Result<Answer, Failure>) -> Exchange {
+    Exchange {
+        phases: opening.phases(),
+        peer: opening.peer,
+        result,
+    }
+}
+
+async fn read(response: Response<Incoming>, limits: &Limits, deadline: Pin<&mut Sleep>) -> Answer {
+    let (head, body) = response.into_parts();
+    let body = read_body(body, limits, deadline).await;
+    Answer {
+        status: head.status.as_u16(),
+        headers: head.headers,
+        truncated: body.seen_bytes > body.kept.len() || !body.ended,
+        body: body.kept.freeze(),
+        cut: body.cut,
+    }
+}
+
+/// What was read of an answer's body.
+#[derive(Default)]
+struct Body {
+    kept: BytesMut,
+    seen_bytes: usize,
+    ended: bool,
+    cut: Option<Failure>,
+}
+
+async fn read_body(mut incoming: Incoming, limits: &Limits, mut deadline: Pin<&mut Sleep>) -> Body {
+    let mut body = Body::default();
+    loop {
+        let frame = tokio::select! {
+            biased;
+            frame = incoming.frame() => frame,
+            () = &mut deadline => {
+                body.cut = Some(Failure::timeout(Phase::Body));
+                return body;
+            }
+        };
+        match frame {
+            Some(Ok(frame)) => {
+                let data = frame.into_data().unwrap_or_default();
+                let room = limits.body_kept_max.saturating_sub(body.kept.len());
+                body.kept.extend_from_slice(&data[..data.len().min(room)]);
+                body.seen_bytes += data.len();
+            }
+            Some(Err(error)) => {
+                body.cut = Some(broken(&error, true));
+                return body;
+            }
+            None => {
+                body.ended = true;
+                return body;
+            }
+        }
+        // Dropping the rest closes the connection, which is cheaper than reading on.
+        if body.seen_bytes >= limits.body_drained_max {
+            body.ended = incoming.is_end_stream();
+            return body;
+        }
+    }
+}
+
+fn not_opened(error: &legacy::Error) -> Option<&NotOpened> {
+    error.source()?.downcast_ref()
+}
+
+/// Says what broke an exchange on an open connection; `sent` tells whether the request was being written to it.
+fn broken(error: &(dyn StdError + 'static), sent: bool) -> Failure {
+    let failure = |kind, words: &str| Failure {
+        kind,
+        may_have_arrived: sent,
+        words: words.to_owned(),
+    };
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(http) = error.downcast_ref::<hyper::Error>() {
+            if http.is_canceled() {
+                let words = "the connection was closed before the request was sent";
+                return Failure::before_sending(FailureKind::Closed, words);
+            }
+            if http.is_incomplete_message() {
+                return failure(
+                    FailureKind::Closed,
+                    "the connection was closed before the answer was complete",
+                );
+            }
+            if http.is_parse_too_large() {
+                return failure(
+                    FailureKind::Protocol,
+                    "the head of the answer is too large (64 KiB, 128 headers)",
+                );
+            }
+            if http.is_parse() {
+                return failure(
+                    FailureKind::Protocol,
+                    &format!("the answer is not HTTP/1.1: {http}"),
+                );
+            }
+        }
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return broken_transport(error, sent);
+        }
+        cause = error.source();
+    }
+    failure(FailureKind::Protocol, &format!("the exchange broke off: {error}"))
+}
+
+fn broken_transport(error: &io::Error, may_have_arrived: bool) -> Failure {
+    let (kind, words) = match (tls::tls_error(error), error.kind()) {
+        (Some(error), _) => (FailureKind::Tls, tls::words_of(error, "the other side")),
+        (None, io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => (
+            FailureKind::Protocol,
+            format!("the answer's body cannot be read: {error}"),
+        ),
+        (None, _) => (
+            FailureKind::Closed,
+            format!("the connection broke before the answer was complete: {error}"),
+        ),
+    };
+    Failure {
+        kind,
+        may_have_arrived,
+        words,
+    }
+}

@@ -1,0 +1,17 @@
+//! The only door out: one HTTP exchange at a time, to public addresses only, bounded in time and size.
+
+mod client;
+mod config;
+mod connector;
+mod error;
+mod exchange;
+mod guard;
+mod resolve;
+mod stream;
+mod tls;
+
+pub use client::Egress;
+pub use config::{Config, Roots};
+pub use error::{Error, Failure, FailureKind, Phase};
+pub use exchange::{Answer, Exchange, Limits, Request, retry_after};
+pub use guard::{Denied, Guard};

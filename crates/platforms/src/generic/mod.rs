@@ -1,0 +1,94 @@
+//! Any system that sends webhooks: how it signs, what it calls things and what it wants to hear are settings.
+//!
+//! What a person can write into the settings is read once, in [`settings`], into a plan; everything else follows
+//! the plan. `docs/guides/generic.md` lists the settings.
+
+mod challenge;
+mod hmac;
+mod parse;
+mod settings;
+mod template;
+#[cfg(test)]
+mod tests;
+mod verify;
+
+use bytes::Bytes;
+use model::event::NewEvent;
+use model::retry::Outcome;
+use model::secret::Secret;
+use model::send::OutgoingMessage;
+use model::source::Source;
+use model::time::Timestamp;
+
+use self::settings::{Plan, Scheme};
+use crate::http::{Answer, Call, Incoming, Reply};
+use crate::platform::{Interpreted, Platform, Sender, Unreadable, Unsupported};
+use crate::proof::{Rejection, Verified};
+
+/// The name in the registry.
+const KIND: &str = "generic";
+
+/// A source that can express any HMAC, token, Basic or JWT scheme.
+pub struct Generic;
+
+impl Platform for Generic {
+    fn kind(&self) -> &'static str {
+        KIND
+    }
+
+    fn check(&self, source: &Source) -> Result<(), String> {
+        settings::check(source)
+    }
+
+    fn verify<'r>(&self, source: &Source, request: &'r Incoming) -> Result<Verified<'r>, Rejection> {
+        verify::verify(source, request)
+    }
+
+    fn handshake(&self, source: &Source, request: &Verified<'_>) -> Option<Reply> {
+        let plan = Plan::read(&source.settings).ok()?;
+        challenge::answer(&plan.challenge, request.request())
+    }
+
+    fn parse(&self, source: &Source, request: &Verified<'_>) -> Result<Vec<NewEvent>, Unreadable> {
+        let plan = Plan::read(&source.settings).map_err(Unreadable)?;
+        parse::parse(&plan.reading, request.request())
+    }
+
+    fn acknowledge(&self, source: &Source, _request: &Verified<'_>) -> Reply {
+        let Ok(plan) = Plan::read(&source.settings) else {
+            return Reply::empty();
+        };
+        let response = plan.response;
+        Reply {
+            status: response.status,
+            content_type: response.content_type,
+            body: Bytes::copy_from_slice(response.body.as_bytes()),
+        }
+    }
+
+    /// Signs as the source's sender does. A scheme that signs the URL, which is not known here, a JWT and a token
+    /// in the URL add no header.
+    fn sign(&self, source: &Source, key: &Secret, body: &[u8], now: Timestamp) -> Vec<(String, String)> {
+        let Ok(plan) = Plan::read(&source.settings) else {
+            return Vec::new();
+        };
+        match plan.scheme {
+            Scheme::Hmac(hmac) => hmac.sign(key, body, now).unwrap_or_default(),
+            Scheme::Header { name, prefix } => vec![(name.to_owned(), format!("{prefix}{}", key.expose()))],
+            Scheme::Authorization(credential) => credential.shown(key).into_iter().collect(),
+            Scheme::UrlToken(_) | Scheme::Unsigned => Vec::new(),
+        }
+    }
+
+    fn compose(&self, _sender: &Sender<'_>, _message: &OutgoingMessage) -> Result<Call, Unsupported> {
+        Err(Unsupported("a generic source cannot send messages".to_owned()))
+    }
+
+    fn interpret(&self, _source: &Source, _answer: &Answer) -> Interpreted {
+        Interpreted {
+            outcome: Outcome::Refused("a generic source cannot send messages".to_owned()),
+            message_id: None,
+            account_stopped: false,
+        }
+    }
+}

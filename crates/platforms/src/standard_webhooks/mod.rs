@@ -1,0 +1,61 @@
+//! Standard Webhooks 1.0: the scheme of Svix and of everybody who took it over.
+
+mod parse;
+#[cfg(test)]
+mod tests;
+mod verify;
+
+use model::event::NewEvent;
+use model::retry::Outcome;
+use model::secret::Secret;
+use model::send::OutgoingMessage;
+use model::source::Source;
+use model::time::Timestamp;
+
+use crate::http::{Answer, Call, Incoming};
+use crate::platform::{Interpreted, Platform, Sender, Unreadable, Unsupported};
+use crate::proof::{Rejection, Verified};
+
+/// The name in the registry.
+const KIND: &str = "standard_webhooks";
+
+/// A sender that signs as Standard Webhooks says.
+pub struct StandardWebhooks;
+
+impl Platform for StandardWebhooks {
+    fn kind(&self) -> &'static str {
+        KIND
+    }
+
+    fn check(&self, source: &Source) -> Result<(), String> {
+        verify::check(source)
+    }
+
+    fn verify<'r>(&self, source: &Source, request: &'r Incoming) -> Result<Verified<'r>, Rejection> {
+        verify::verify(source, request)
+    }
+
+    fn parse(&self, source: &Source, request: &Verified<'_>) -> Result<Vec<NewEvent>, Unreadable> {
+        parse::parse(source, request.request())
+    }
+
+    /// Signs with `v1`. The id is made of the body, so that every attempt of a delivery shows the same one; equal
+    /// bodies share it.
+    fn sign(&self, _source: &Source, key: &Secret, body: &[u8], now: Timestamp) -> Vec<(String, String)> {
+        verify::sign(key, body, now)
+    }
+
+    fn compose(&self, _sender: &Sender<'_>, _message: &OutgoingMessage) -> Result<Call, Unsupported> {
+        Err(Unsupported(
+            "a Standard Webhooks source cannot send messages".to_owned(),
+        ))
+    }
+
+    fn interpret(&self, _source: &Source, _answer: &Answer) -> Interpreted {
+        Interpreted {
+            outcome: Outcome::Refused("a Standard Webhooks source cannot send messages".to_owned()),
+            message_id: None,
+            account_stopped: false,
+        }
+    }
+}

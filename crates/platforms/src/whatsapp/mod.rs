@@ -1,0 +1,104 @@
+//! WhatsApp Cloud API: webhooks of Meta's Graph, messages through it (platforms.md section 1).
+
+mod verify;
+mod parse;
+mod send;
+mod interactive;
+pub mod errors;
+
+use std::time::Duration;
+
+use model::event::NewEvent;
+use model::secret::Secret;
+use model::send::OutgoingMessage;
+use model::source::{SecretRole, Source};
+use model::time::Timestamp;
+
+use crate::http::{Answer, Call, Incoming, Reply};
+use crate::platform::{Interpreted, Pace, Platform, Sender, Unreadable, Unsupported};
+use crate::proof::{Rejection, Verified};
+use crate::settings;
+
+/// Every setting there is; the guide page explains them.
+const SETTINGS: [&str; 5] = ["unsigned", "allow_sha1", "api_base", "api_version", "messages_per_second"];
+/// Messages a second that a number may exchange unless Meta has raised it (platforms.md 1.10).
+const MESSAGES_PER_SECOND: i64 = 80;
+/// The shortest time between two messages to one person, on average, and how many may come at once.
+const PAIR: (Duration, u32) = (Duration::from_secs(6), 45);
+
+/// The adapter of the WhatsApp Cloud API.
+pub struct WhatsApp;
+
+impl Platform for WhatsApp {
+    fn kind(&self) -> &'static str {
+        "whatsapp"
+    }
+
+    fn check(&self, source: &Source) -> Result<(), String> {
+        settings::known(&source.settings, &SETTINGS)?;
+        settings::flag(&source.settings, "allow_sha1")?;
+        settings::number(&source.settings, "messages_per_second", 1..=1000)?;
+        send::check(&source.settings)?;
+        secrets_are_trimmed(source)?;
+        if settings::flag(&source.settings, "unsigned")? == Some(true) {
+            return Ok(());
+        }
+        settings::secret_needed(source, SecretRole::Signing, "the App Secret of the Meta app")?;
+        settings::secret_needed(
+            source,
+            SecretRole::VerifyToken,
+            "the verify token that is entered at Meta beside the callback URL",
+        )
+    }
+
+    fn verify<'r>(&self, source: &Source, request: &'r Incoming) -> Result<Verified<'r>, Rejection> {
+        verify::verify(source, request)
+    }
+
+    fn handshake(&self, _source: &Source, request: &Verified<'_>) -> Option<Reply> {
+        verify::handshake(request.request())
+    }
+
+    fn parse(&self, _source: &Source, request: &Verified<'_>) -> Result<Vec<NewEvent>, Unreadable> {
+        parse::parse(request.request())
+    }
+
+    fn sign(&self, _source: &Source, key: &Secret, body: &[u8], _now: Timestamp) -> Vec<(String, String)> {
+        verify::sign(key, body)
+    }
+
+    fn compose(&self, sender: &Sender<'_>, message: &OutgoingMessage) -> Result<Call, Unsupported> {
+        send::compose(sender, message)
+    }
+
+    fn interpret(&self, _source: &Source, answer: &Answer) -> Interpreted {
+        errors::interpret(answer)
+    }
+
+    fn pace(&self, source: &Source) -> Option<Pace> {
+        let rate = source.settings.number("messages_per_second").unwrap_or(MESSAGES_PER_SECOND);
+        let rate = u32::try_from(rate.clamp(1, 1000)).unwrap_or(1);
+        // A burst of a whole second's worth would double the first second; a tenth keeps close to the limit.
+        let account_burst = (rate / 10).max(1);
+        let (pair_interval, pair_burst) = PAIR;
+        Some(Pace { account_interval: Duration::from_secs(1) / rate, account_burst, pair_interval, pair_burst })
+    }
+}
+
+/// Pasted secrets bring a line end along so often that it is worth saying.
+fn secrets_are_trimmed(source: &Source) -> Result<(), String> {
+    let padded = source.secrets.iter().find(|held| {
+        let text = held.key.secret.expose();
+        text.trim().len() != text.len()
+    });
+    match padded {
+        None => Ok(()),
+        Some(held) => Err(format!(
+            "the secret with role \"{}\" begins or ends with a space or a line end: enter it without",
+            held.role.as_str()
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests;

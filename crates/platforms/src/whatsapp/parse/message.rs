@@ -1,0 +1,228 @@
+//! Items of `messages` and of `message_echoes`.
+
+use std::borrow::Cow;
+
+use model::conversation::{Identifier, Party, Touch};
+use model::event::{Content, NewEvent};
+use model::message::{Body, ContactChange, Forwarded, Message, Reaction};
+use serde_json::value::RawValue;
+
+use super::body;
+use super::party::{Person, group};
+use super::place::Place;
+use crate::json::{self, Object};
+
+/// Members that have a place in [`Message`] or in the event around it.
+const TOLD: [&str; 12] = [
+    "from",
+    "from_user_id",
+    "from_parent_user_id",
+    "to",
+    "to_user_id",
+    "to_parent_user_id",
+    "id",
+    "timestamp",
+    "type",
+    "group_id",
+    "context",
+    "referral",
+];
+
+/// Reads a message of the contact's; `None` when it cannot be read.
+pub(super) fn received(place: &Place<'_>, raw: &RawValue) -> Option<NewEvent> {
+    let item = Item::of(place, raw, Side::Contact)?;
+    match &*item.kind {
+        "reaction" => item.reaction(),
+        "edit" => item.edit(),
+        "revoke" => item.revoke(),
+        "system" => Some(item.contact_change().unwrap_or_else(|| item.notice())),
+        _ => Some(item.message("message.received", Touch::Inbound)),
+    }
+}
+
+/// Reads a message that a person typed on the phone of the business; `None` when it cannot be read.
+pub(super) fn echo(place: &Place<'_>, raw: &RawValue) -> Option<NewEvent> {
+    let item = Item::of(place, raw, Side::Business)?;
+    match &*item.kind {
+        "edit" => item.edit(),
+        "revoke" => item.revoke(),
+        _ => Some(item.message("message.echo", Touch::HumanEcho)),
+    }
+}
+
+/// Who wrote an item.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Contact,
+    Business,
+}
+
+/// One item, opened.
+struct Item<'p, 'j> {
+    place: &'p Place<'p>,
+    raw: &'j RawValue,
+    object: Object<'j>,
+    side: Side,
+    id: Cow<'j, str>,
+    kind: Cow<'j, str>,
+    /// The person at the other end.
+    person: Person<'j>,
+}
+
+impl<'p, 'j> Item<'p, 'j> {
+    fn of(place: &'p Place<'p>, raw: &'j RawValue, side: Side) -> Option<Item<'p, 'j>> {
+        let object = Object::of(raw)?;
+        let person = match side {
+            Side::Contact => Person::of(&object, "from", "from_user_id", "from_parent_user_id"),
+            Side::Business => Person::of(&object, "to", "to_user_id", "to_parent_user_id"),
+        };
+        let (id, kind) = (object.text("id")?, object.text("type").unwrap_or_default());
+        Some(Item { place, raw, object, side, id, kind, person })
+    }
+
+    /// An event of this item; `key` is what its key holds besides kind and account.
+    fn event(&self, name: &str, key: (&str, &[&str]), touch: Touch, content: Content) -> NewEvent {
+        let event = self.place.event(name, key, content);
+        let said_at = self.object.text("timestamp");
+        // What another app has at the moment is not ours to move.
+        let touch = if self.place.is_standby { Touch::None } else { touch };
+        let party = match self.object.text("group_id") {
+            Some(id) => Some(group(&id, touch)),
+            None => self.place.contacts.party(&self.person, touch),
+        };
+        NewEvent { party, occurred_at: self.place.change.entry.time(said_at.as_deref()), ..event }
+    }
+
+    fn message(&self, name: &str, touch: Touch) -> NewEvent {
+        let kind = match self.side {
+            Side::Contact => "message",
+            Side::Business => "echo",
+        };
+        let message = Box::new(self.told(&self.id, &self.object, self.raw));
+        self.event(name, (kind, &[&self.id]), touch, Content::Message { message })
+    }
+
+    /// A notice of WhatsApp's inside the conversation, which the contact did not write.
+    fn notice(&self) -> NewEvent {
+        self.message("message.received", Touch::None)
+    }
+
+    fn reaction(&self) -> Option<NewEvent> {
+        let part = self.object.object("reaction")?;
+        let (message_id, emoji) = (part.string("message_id")?, part.string("emoji"));
+        // Adding and taking back may carry the same id, so that the id alone would lose the second.
+        let said_at = self.object.text("timestamp").unwrap_or_default();
+        let key = [&*self.id, emoji.as_deref().unwrap_or("removed"), &said_at];
+        let reaction = Reaction { id: Some(self.id.clone().into_owned()), message_id, emoji: emoji.clone() };
+        Some(self.event("message.reaction", ("reaction", &key), Touch::None, Content::Reaction { reaction }))
+    }
+
+    fn edit(&self) -> Option<NewEvent> {
+        let part = self.object.object("edit")?;
+        let raw = part.get("message")?;
+        let message = Box::new(self.told(&*part.text("original_message_id")?, &Object::of(raw)?, raw));
+        let touch = self.hand();
+        Some(self.event("message.edited", ("edit", &[&self.id]), touch, Content::Message { message }))
+    }
+
+    fn revoke(&self) -> Option<NewEvent> {
+        let id = self.object.object("revoke")?.string("original_message_id")?;
+        let message = Box::new(Message { id, author: self.author(), group: self.group(), ..Message::default() });
+        let touch = self.hand();
+        Some(self.event("message.deleted", ("revoke", &[&self.id]), touch, Content::Message { message }))
+    }
+
+    /// Changing a message opens no window, but a person of ours who does it is at work.
+    fn hand(&self) -> Touch {
+        match self.side {
+            Side::Contact => Touch::None,
+            Side::Business => Touch::HumanEcho,
+        }
+    }
+
+    /// What a message tells, in our words; `object` is the item itself or the newer text within an edit.
+    fn told(&self, id: &str, object: &Object<'_>, raw: &RawValue) -> Message {
+        let kind = object.text("type").unwrap_or_default();
+        let context = object.object("context");
+        let body = body::read(&kind, object, raw);
+        let product = || context.as_ref().and_then(|context| context.get("referred_product"));
+        Message {
+            id: id.to_owned(),
+            author: self.author(),
+            group: self.group(),
+            reply_to: context.as_ref().and_then(|context| context.string("id")),
+            forwarded: context.as_ref().and_then(forwarded),
+            referral: object.get("referral").or_else(product).map(ToOwned::to_owned),
+            extra: self.extra(&kind, object, &body),
+            body,
+        }
+    }
+
+    /// What has no name of ours; an unsupported message holds everything already.
+    fn extra(&self, kind: &str, object: &Object<'_>, body: &Body) -> Option<Box<RawValue>> {
+        if matches!(body, Body::Unsupported { .. }) {
+            return None;
+        }
+        let mut rest = object.rest(|key| TOLD.contains(&key) || key == kind).unwrap_or_default();
+        if self.object.get("group_id").is_some() {
+            // The party is the group, so that the person who speaks has no other place.
+            rest.extend(self.place.contacts.find(&self.person).map(|contact| ("contact", contact.raw)));
+        }
+        (!rest.is_empty()).then(|| json::raw(&rest))
+    }
+
+    /// Who wrote it, where that is not the contact of the conversation.
+    fn author(&self) -> Option<String> {
+        match (self.side, self.group()) {
+            (Side::Business, _) => self.object.string("from"),
+            (Side::Contact, Some(_)) => self.person.address().map(str::to_owned),
+            (Side::Contact, None) => None,
+        }
+    }
+
+    fn group(&self) -> Option<String> {
+        self.object.string("group_id")
+    }
+
+    /// A new number or id of the contact's; `None` for other notices.
+    fn contact_change(&self) -> Option<NewEvent> {
+        let part = self.object.object("system")?;
+        let reason = part.string("type")?;
+        if !reason.starts_with("user_changed_") && reason != "customer_identity_changed" {
+            return None;
+        }
+        let now = Person::of(&part, "wa_id", "user_id", "parent_user_id");
+        let (from, to) = match &*reason {
+            "user_changed_user_id" => (&self.person.user_id, &now.user_id),
+            _ => (&self.person.number, &now.number),
+        };
+        let change = ContactChange {
+            from: from.as_deref().filter(|from| Some(*from) != to.as_deref()).map(str::to_owned),
+            to: to.as_deref().map(str::to_owned),
+            text: part.string("body"),
+            reason,
+        };
+        let mut event =
+            self.event("contact.updated", ("message", &[&self.id]), Touch::None, Content::Contact { change });
+        let known = self.place.contacts.party(&now, Touch::None);
+        event.party = joined(known, event.party);
+        Some(event)
+    }
+}
+
+/// Both names of one person: what is new comes first, what is old finds the contact.
+fn joined(new: Option<Party>, old: Option<Party>) -> Option<Party> {
+    let (Some(mut new), Some(old)) = (new.clone(), old.clone()) else { return new.or(old) };
+    let missing: Vec<Identifier> =
+        old.identifiers.into_iter().filter(|name| !new.identifiers.contains(name)).collect();
+    new.identifiers.extend(missing);
+    Some(new)
+}
+
+fn forwarded(context: &Object<'_>) -> Option<Forwarded> {
+    match (context.flag("frequently_forwarded"), context.flag("forwarded")) {
+        (true, _) => Some(Forwarded::Frequently),
+        (false, true) => Some(Forwarded::Once),
+        (false, false) => None,
+    }
+}

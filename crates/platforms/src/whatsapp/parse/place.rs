@@ -1,0 +1,150 @@
+//! Where an item was found: its entry, change and value, and what every event takes over from them.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use model::event::{Content, DedupeKey, EventType, NewEvent};
+use model::message::seconds_text;
+use model::time::Timestamp;
+use serde_json::value::RawValue;
+
+use super::party::Contacts;
+use crate::json::{self, Object};
+
+/// What comes before the event types of conversations that another app has at the moment.
+const STANDBY: &str = "whatsapp.standby";
+/// How far ahead of our clock a platform's time may lie before it is not believed.
+const AHEAD_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// One entry: a WhatsApp Business account and when it spoke.
+pub(super) struct Entry<'j> {
+    /// The id of the WhatsApp Business account; empty where the entry has none.
+    pub(super) id: Cow<'j, str>,
+    /// What it says; `None` where that is no list.
+    pub(super) changes: Option<Vec<&'j RawValue>>,
+    /// When it says to have spoken, in seconds; only account fields come with it.
+    time: Option<Cow<'j, str>>,
+    received_at: Timestamp,
+}
+
+impl<'j> Entry<'j> {
+    /// Opens an entry.
+    pub(super) fn of(raw: &'j RawValue, received_at: Timestamp) -> Entry<'j> {
+        let read = Object::of(raw);
+        let text = |name| read.as_ref().and_then(|entry| entry.text(name));
+        Entry {
+            id: text("id").unwrap_or_default(),
+            changes: read.as_ref().and_then(|entry| entry.items("changes")),
+            time: text("time"),
+            received_at,
+        }
+    }
+
+    /// The time a text in seconds says, or when the request came where it says none that can be believed.
+    pub(super) fn time(&self, seconds: Option<&str>) -> Timestamp {
+        let said = seconds.and_then(seconds_text);
+        said.filter(|at| *at <= self.received_at.plus(AHEAD_MAX)).unwrap_or(self.received_at)
+    }
+}
+
+/// One change of an entry.
+pub(super) struct Change<'j> {
+    /// The entry it is in.
+    pub(super) entry: &'j Entry<'j>,
+    /// What it is about; empty where it does not say.
+    pub(super) field: Cow<'j, str>,
+    /// The change as it came.
+    pub(super) raw: &'j RawValue,
+}
+
+impl Change<'_> {
+    /// An event of the whole change. The entry's time is in its key, because two notices may read the same.
+    pub(super) fn event(&self, name: &str, content: Content) -> NewEvent {
+        let digest = digest_of(self.raw);
+        let key = ["change", &self.entry.id, &self.field, self.said_at(), &digest];
+        NewEvent {
+            event_type: EventType::from_foreign("", name),
+            dedupe_key: Some(DedupeKey::of(&key)),
+            account: known(&self.entry.id),
+            party: None,
+            order_key: None,
+            occurred_at: self.entry.time(self.entry.time.as_deref()),
+            content,
+        }
+    }
+
+    /// The whole change as an event, because it cannot be read.
+    pub(super) fn unrecognised(&self) -> NewEvent {
+        self.event("whatsapp.unrecognised", Content::Raw(self.raw.to_owned()))
+    }
+
+    /// When the entry says to have spoken, as written.
+    pub(super) fn said_at(&self) -> &str {
+        self.entry.time.as_deref().unwrap_or_default()
+    }
+}
+
+/// The value of a change that holds lists of items.
+pub(super) struct Place<'j> {
+    /// The change.
+    pub(super) change: &'j Change<'j>,
+    /// The phone number id, or the WhatsApp Business account where the value names no number.
+    pub(super) account: Cow<'j, str>,
+    /// The people the value tells of.
+    pub(super) contacts: Contacts<'j>,
+    /// Whether another app has the conversation at the moment and we only listen.
+    pub(super) is_standby: bool,
+}
+
+impl<'j> Place<'j> {
+    /// Opens a value that holds so many items.
+    pub(super) fn of(change: &'j Change<'j>, value: &Object<'j>, items: usize) -> Place<'j> {
+        Place {
+            account: account(value).unwrap_or_else(|| change.entry.id.clone()),
+            contacts: Contacts::of(value, items),
+            is_standby: change.field == "standby",
+            change,
+        }
+    }
+
+    /// An event of one item, known by the kind of the item, the account and the rest of its key.
+    pub(super) fn event(&self, name: &str, (kind, key): (&str, &[&str]), content: Content) -> NewEvent {
+        let standby = self.is_standby && name.starts_with("message.");
+        let mut parts = Vec::with_capacity(key.len() + 3);
+        // The same message is another fact once the conversation has come to us.
+        parts.extend(standby.then_some("standby"));
+        parts.extend([kind, &*self.account]);
+        parts.extend(key);
+        NewEvent {
+            event_type: EventType::from_foreign(if standby { STANDBY } else { "" }, name),
+            dedupe_key: Some(DedupeKey::of(&parts)),
+            account: known(&self.account),
+            party: None,
+            order_key: None,
+            occurred_at: self.change.entry.time(self.change.entry.time.as_deref()),
+            content,
+        }
+    }
+
+    /// The item alone as an event, because it cannot be read.
+    pub(super) fn unrecognised(&self, item: &RawValue) -> NewEvent {
+        let digest = digest_of(item);
+        let key = ("item", &[&*self.change.field, self.change.said_at(), &digest][..]);
+        self.event("whatsapp.unrecognised", key, Content::Raw(item.to_owned()))
+    }
+}
+
+/// The phone number id a value names.
+pub(super) fn account<'j>(value: &Object<'j>) -> Option<Cow<'j, str>> {
+    value.object("metadata")?.text("phone_number_id")
+}
+
+/// The SHA-256 of a piece of JSON as it came, in hex.
+pub(super) fn digest_of(raw: &RawValue) -> String {
+    hex::encode(digest::digest(&digest::SHA256, raw.get().as_bytes()))
+}
+
+fn known(account: &str) -> Option<String> {
+    (!account.is_empty()).then(|| account.to_owned())
+}

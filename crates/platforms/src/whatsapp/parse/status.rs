@@ -1,0 +1,54 @@
+//! Items of `statuses`: how far a message of ours came (platforms.md 1.6).
+
+use std::borrow::Cow;
+
+use model::conversation::{Party, Touch};
+use model::event::{Content, NewEvent};
+use model::message::{MessageState, Status};
+use serde_json::value::RawValue;
+
+use super::notice::platform_errors;
+use super::party::{Person, group};
+use super::place::Place;
+use crate::json::Object;
+
+/// Reads a status; `None` when it cannot be read or its word is not one we know.
+pub(super) fn event(place: &Place<'_>, raw: &RawValue) -> Option<NewEvent> {
+    let item = Object::of(raw)?;
+    let (id, word) = (item.text("id")?, item.text("status")?);
+    let state = MessageState::parse(&word)?;
+    let about = about(&item).unwrap_or_default();
+    let status = Box::new(Status {
+        message_id: id.clone().into_owned(),
+        state,
+        recipient: (!about.is_empty()).then(|| about.clone().into_owned()),
+        correlation: item.string("biz_opaque_callback_data"),
+        errors: platform_errors(item.items("errors").unwrap_or_default()),
+        pricing: item.get("pricing").map(ToOwned::to_owned),
+    });
+    let key = ("status", &[&*id, &*word, &*about][..]);
+    let event = place.event(&format!("message.{word}"), key, Content::Status { status });
+    let party = party(place, &item);
+    Some(NewEvent {
+        // Without a conversation the steps of one message still belong in line.
+        order_key: party.is_none().then(|| id.into_owned()),
+        party,
+        occurred_at: place.change.entry.time(item.text("timestamp").as_deref()),
+        ..event
+    })
+}
+
+/// Whom the step is about: in a group each participant has steps of their own.
+fn about<'j>(item: &Object<'j>) -> Option<Cow<'j, str>> {
+    let names =
+        ["recipient_participant_id", "recipient_participant_user_id", "recipient_id", "recipient_user_id"];
+    names.into_iter().find_map(|name| item.text(name))
+}
+
+fn party(place: &Place<'_>, item: &Object<'_>) -> Option<Party> {
+    let person = Person::of(item, "recipient_id", "recipient_user_id", "recipient_parent_user_id");
+    match (item.text("recipient_type").as_deref(), &person.number) {
+        (Some("group"), Some(id)) => Some(group(id, Touch::None)),
+        _ => place.contacts.party(&person, Touch::None),
+    }
+}

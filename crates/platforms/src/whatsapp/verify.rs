@@ -1,0 +1,81 @@
+//! Proving a request to be Meta's, its check of our URL, and the same signature for endpoints.
+
+use http::{HeaderValue, Method};
+use model::receipt::Reason;
+use model::secret::Secret;
+use model::source::{SecretRole, Source};
+
+use crate::http::{Incoming, Reply};
+use crate::proof::{self, Hash, Rejection, Unsigned, Verified};
+
+const HEADER: &str = "x-hub-signature-256";
+const HEADER_SHA1: &str = "x-hub-signature";
+
+/// Proves a POST by its signature and a GET by its verify token.
+pub(super) fn verify<'r>(source: &Source, request: &'r Incoming) -> Result<Verified<'r>, Rejection> {
+    match request.method {
+        Method::POST => delivery(source, request),
+        Method::GET => subscription(source, request),
+        _ => Err(Rejection(Reason::MethodNotAllowed)),
+    }
+}
+
+fn delivery<'r>(source: &Source, request: &'r Incoming) -> Result<Verified<'r>, Rejection> {
+    if source.settings.flag("unsigned") {
+        return Ok(proof::by_nothing(request, Unsigned::SettingSaysSo));
+    }
+    let legacy = || request.headers.get(HEADER_SHA1).filter(|_| source.settings.flag("allow_sha1"));
+    let (hash, signature) = match request.headers.get(HEADER) {
+        Some(value) => (Hash::Sha256, decode("sha256=", Hash::Sha256, value)),
+        None => match legacy() {
+            Some(value) => (Hash::Sha1, decode("sha1=", Hash::Sha1, value)),
+            None => return Err(Rejection(Reason::SignatureMissing)),
+        },
+    };
+    let signature = signature.ok_or(Rejection(Reason::SignatureMalformed))?;
+    let secrets = source.secrets(SecretRole::Signing, request.received_at);
+    let keys = secrets.map(|secret| secret.expose().as_bytes());
+    proof::by_mac(request, hash, &[signature], keys, &[&request.body])
+}
+
+/// The prefix and the full length in lower-case hex, exactly as Meta writes it.
+fn decode(prefix: &str, hash: Hash, value: &HeaderValue) -> Option<Vec<u8>> {
+    let digits = value.to_str().ok()?.strip_prefix(prefix)?;
+    let lower = digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    hex::decode(digits).ok().filter(|bytes| lower && bytes.len() == hash.bytes())
+}
+
+fn subscription<'r>(source: &Source, request: &'r Incoming) -> Result<Verified<'r>, Rejection> {
+    // Meta sends no other GET; a browser that opens the URL ends here.
+    if request.query_value("hub.mode").as_deref() != Some("subscribe") {
+        return Err(Rejection(Reason::MethodNotAllowed));
+    }
+    let shown = request.query_value("hub.verify_token");
+    let proven = proof::by_token(
+        request,
+        shown.as_deref(),
+        source.secrets(SecretRole::VerifyToken, request.received_at),
+    );
+    proven.or_else(|rejection| match rejection.0 {
+        Reason::SecretNotConfigured if source.settings.flag("unsigned") => {
+            Ok(proof::by_nothing(request, Unsigned::SettingSaysSo))
+        }
+        Reason::SecretNotConfigured => Err(rejection),
+        _ => Err(Rejection(Reason::VerifyTokenWrong)),
+    })
+}
+
+/// Echoes the challenge of a GET as text; Meta calls it a number on one page and a text on another.
+pub(super) fn handshake(request: &Incoming) -> Option<Reply> {
+    let is_check = request.method == Method::GET;
+    is_check.then(|| Reply::text(request.query_value("hub.challenge").unwrap_or_default()))
+}
+
+/// The header that proves a body with this key, as Meta would send it.
+pub(super) fn sign(key: &Secret, body: &[u8]) -> Vec<(String, String)> {
+    let mac = proof::mac(Hash::Sha256, key.expose().as_bytes(), &[body]);
+    vec![(HEADER.to_owned(), format!("sha256={}", hex::encode(mac)))]
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,173 @@
+//! Envelopes of the family: which event, which account, which items.
+
+use model::event::{Content, EventType, NewEvent};
+use model::message::AccountNotice;
+use model::source::Source;
+use serde_json::Value;
+
+use super::item::Item;
+use super::{KIND, waha};
+use crate::http::Incoming;
+use crate::json;
+use crate::platform::Unreadable;
+
+/// The account of envelopes that name none.
+const ACCOUNT_DEFAULT: &str = "default";
+/// Names of events whose items are messages, statuses and deletions.
+const ITEM_EVENTS: [&str; 9] = [
+    "messages.upsert",
+    "messages.update",
+    "messages.delete",
+    "messages.edited",
+    "send.message",
+    "send.message.update",
+    "message",
+    "message.any",
+    "message.ack",
+];
+/// Names of events about the connection of an account.
+const ACCOUNT_EVENTS: [&str; 2] = ["connection.update", "session.status"];
+
+/// The events of one request.
+pub(super) fn parse(source: &Source, request: &Incoming) -> Result<Vec<NewEvent>, Unreadable> {
+    let body: Value = json::read(&request.body)?;
+    if !body.is_object() && !body.is_array() {
+        return Err(Unreadable(
+            "the body is neither an object nor an array".to_owned(),
+        ));
+    }
+    let name = event_name(&body, request);
+    let account = ["instance", "session"]
+        .iter()
+        .find_map(|key| body.get(*key)?.as_str());
+    let envelope = Envelope {
+        name: &name,
+        account: account
+            .filter(|account| !account.is_empty())
+            .unwrap_or(ACCOUNT_DEFAULT),
+        echo_is_human: source.settings.flag("echo_is_human"),
+        request,
+    };
+    if ACCOUNT_EVENTS.contains(&name.as_str()) {
+        return Ok(vec![envelope.account_updated(&body)]);
+    }
+    match items(&body).filter(|_| ITEM_EVENTS.contains(&name.as_str())) {
+        None => Ok(vec![envelope.unrecognised(&body)]),
+        Some(items) => Ok(items
+            .iter()
+            .flat_map(|value| Item::new(&envelope, value).events())
+            .collect()),
+    }
+}
+
+/// What all items of one request share.
+pub(super) struct Envelope<'r> {
+    /// The event's name, lower case with dots.
+    pub(super) name: &'r str,
+    /// The gateway's name for the account.
+    pub(super) account: &'r str,
+    /// Whether what our side wrote elsewhere hands the conversation off.
+    pub(super) echo_is_human: bool,
+    /// The request.
+    pub(super) request: &'r Incoming,
+}
+
+impl Envelope<'_> {
+    /// An event of this envelope with nothing known of it but what it says.
+    pub(super) fn event(&self, event_type: &str, content: Content) -> NewEvent {
+        NewEvent {
+            event_type: EventType::new(event_type).expect("the adapter's own names are well formed"),
+            dedupe_key: None,
+            account: Some(self.account.to_owned()),
+            party: None,
+            order_key: None,
+            occurred_at: self.request.received_at,
+            content,
+        }
+    }
+
+    /// What we cannot read yet, as it came but for the API key.
+    pub(super) fn unrecognised(&self, value: &Value) -> NewEvent {
+        self.event(
+            &format!("{KIND}.unrecognised"),
+            Content::Raw(json::raw(&without_api_key(value))),
+        )
+    }
+
+    fn account_updated(&self, body: &Value) -> NewEvent {
+        let said = ["data", "payload"]
+            .iter()
+            .find_map(|key| body.get(*key))
+            .unwrap_or(body);
+        let notice = AccountNotice {
+            field: self.name.to_owned(),
+            errors: Vec::new(),
+            raw: json::raw(&without_api_key(said)),
+        };
+        self.event(
+            "account.updated",
+            Content::Account {
+                notice: Box::new(notice),
+            },
+        )
+    }
+}
+
+/// The event's name in one spelling: `MESSAGES_UPSERT` and `messages-upsert` are `messages.upsert`. Where the body
+/// names none, its shape does, or the end of the path (Evolution's "webhook by events").
+fn event_name(body: &Value, request: &Incoming) -> String {
+    let told = body
+        .get("event")
+        .and_then(Value::as_str)
+        .filter(|name| !name.is_empty());
+    let by_path = || request.path.rsplit('/').next().unwrap_or_default();
+    let name = told.unwrap_or_else(|| by_shape(body).unwrap_or_else(by_path));
+    name.to_ascii_lowercase().replace(['-', '_'], ".")
+}
+
+fn by_shape(body: &Value) -> Option<&'static str> {
+    let first = body.get(0);
+    let has = |name: &str| body.get(name).is_some() || first.is_some_and(|item| item.get(name).is_some());
+    match () {
+        () if has("messages") || has("message") => Some("messages.upsert"),
+        () if has("statuses") || has("update") => Some("messages.update"),
+        () => None,
+    }
+}
+
+/// The items of a body, wherever this family puts them; `None` when there is no such place.
+fn items(body: &Value) -> Option<Vec<Value>> {
+    if let Some(items) = body.as_array() {
+        return Some(items.clone());
+    }
+    if let Some(payload) = body.get("payload") {
+        return Some(vec![waha::translated(payload)]);
+    }
+    let listed = |holder: &Value| {
+        let lists: Vec<&Vec<Value>> = ["messages", "statuses"]
+            .iter()
+            .filter_map(|name| holder.get(*name)?.as_array())
+            .collect();
+        (!lists.is_empty()).then(|| lists.into_iter().flatten().cloned().collect::<Vec<Value>>())
+    };
+    let data = || match body.get("data")? {
+        Value::Array(items) => Some(items.clone()),
+        data => listed(data).or_else(|| data.is_object().then(|| vec![data.clone()])),
+    };
+    let itself = || (body.get("key").is_some() && body.get("data").is_none()).then(|| vec![body.clone()]);
+    listed(body).or_else(data).or_else(itself)
+}
+
+/// A copy without the instance's API key, which Evolution puts into every body in clear.
+pub(super) fn without_api_key(value: &Value) -> Value {
+    let secret = |name: &str| name.replace(['-', '_'], "").eq_ignore_ascii_case("apikey");
+    match value {
+        Value::Object(members) => members
+            .iter()
+            .filter(|(name, _)| !secret(name))
+            .map(|(name, value)| (name.clone(), without_api_key(value)))
+            .collect(),
+        Value::Array(items) => items.iter().map(without_api_key).collect(),
+        plain => plain.clone(),
+    }
+}

@@ -1,0 +1,223 @@
+-- PostgreSQL: the first schema. Ids are 64-bit and time-ordered: primary key, cursor and time index at once.
+-- Few, narrow, time-ordered indexes (ADR 3); times are milliseconds since the epoch.
+
+-- Owners of endpoints.
+CREATE TABLE apps (
+    id BIGINT PRIMARY KEY,
+    name TEXT NOT NULL
+);
+
+-- Configured places webhooks come in; what only the adapter needs is in doc.
+CREATE TABLE sources (
+    id BIGINT PRIMARY KEY,
+    app BIGINT NOT NULL,
+    platform TEXT NOT NULL,
+    name TEXT NOT NULL,
+    path TEXT,
+    doc TEXT NOT NULL
+);
+
+-- Addresses on sources.
+CREATE TABLE accounts (
+    id BIGINT PRIMARY KEY,
+    source BIGINT NOT NULL,
+    app BIGINT NOT NULL,
+    address TEXT NOT NULL,
+    name TEXT
+);
+
+-- Where events are delivered.
+CREATE TABLE endpoints (
+    id BIGINT PRIMARY KEY,
+    app BIGINT NOT NULL,
+    state TEXT NOT NULL,
+    failing_since BIGINT,
+    doc TEXT NOT NULL
+);
+
+-- Credentials for our API; only hashes.
+CREATE TABLE tokens (
+    id BIGINT PRIMARY KEY,
+    app BIGINT,
+    role TEXT NOT NULL,
+    name TEXT NOT NULL,
+    hint TEXT NOT NULL,
+    expires_at BIGINT,
+    token_hash BYTEA NOT NULL
+);
+
+-- Who did what.
+CREATE TABLE audit (
+    id BIGINT PRIMARY KEY,
+    app BIGINT,
+    actor TEXT NOT NULL,
+    action TEXT NOT NULL,
+    subject TEXT NOT NULL
+);
+
+-- Answers already given, by caller, route and key.
+CREATE TABLE idempotency (
+    key1 BIGINT NOT NULL,
+    key2 BIGINT NOT NULL,
+    body_hash BIGINT NOT NULL,
+    made_at BIGINT NOT NULL,
+    answer TEXT,
+    PRIMARY KEY (key1, key2)
+);
+
+-- Single numbers: schema, routing version, watermarks.
+CREATE TABLE meta (
+    name TEXT NOT NULL,
+    value BIGINT NOT NULL,
+    PRIMARY KEY (name)
+);
+
+-- Every request, narrow; its bytes are in bodies.
+CREATE TABLE receipts (
+    id BIGINT PRIMARY KEY,
+    source BIGINT,
+    state BIGINT NOT NULL,
+    reason TEXT,
+    method TEXT NOT NULL,
+    path TEXT NOT NULL,
+    peer TEXT NOT NULL,
+    body_bytes BIGINT NOT NULL,
+    items BIGINT NOT NULL,
+    items_new BIGINT NOT NULL
+);
+
+-- What came, byte for byte, with the first 64 bits of its SHA-256.
+CREATE TABLE bodies (
+    id BIGINT PRIMARY KEY,
+    headers TEXT NOT NULL,
+    body BYTEA NOT NULL,
+    body_check BIGINT NOT NULL
+);
+
+-- One thing that happened, immutable; content is NULL where the receipt's body is the content.
+CREATE TABLE events (
+    id BIGINT PRIMARY KEY,
+    app BIGINT NOT NULL,
+    source BIGINT,
+    account BIGINT,
+    conversation BIGINT,
+    receipt BIGINT,
+    event_type TEXT NOT NULL,
+    occurred_at BIGINT NOT NULL,
+    content TEXT,
+    content_check BIGINT NOT NULL,
+    key1 BIGINT,
+    key2 BIGINT
+);
+
+-- 128 bits of SHA-256 over source and platform's own id: the proof that an event is new.
+CREATE TABLE dedupe (
+    key1 BIGINT NOT NULL,
+    key2 BIGINT NOT NULL,
+    event BIGINT NOT NULL,
+    PRIMARY KEY (key1, key2)
+);
+
+-- One event owed to one endpoint. due_at is set exactly when it may be claimed.
+CREATE TABLE deliveries (
+    id BIGINT PRIMARY KEY,
+    event BIGINT NOT NULL,
+    endpoint BIGINT NOT NULL,
+    line BIGINT,
+    state BIGINT NOT NULL,
+    retrying BIGINT NOT NULL,
+    attempts BIGINT NOT NULL,
+    due_at BIGINT,
+    lease BIGINT,
+    last_error TEXT
+);
+
+-- Each try of a delivery or a send.
+CREATE TABLE attempts (
+    owner BIGINT NOT NULL,
+    number BIGINT NOT NULL,
+    id BIGINT NOT NULL,
+    status BIGINT,
+    error TEXT,
+    peer TEXT,
+    resolve_us BIGINT NOT NULL,
+    connect_us BIGINT NOT NULL,
+    tls_us BIGINT NOT NULL,
+    first_byte_us BIGINT NOT NULL,
+    total_us BIGINT NOT NULL,
+    answer_headers TEXT NOT NULL,
+    answer_excerpt BYTEA NOT NULL,
+    PRIMARY KEY (owner, number)
+);
+
+-- People at the other end.
+CREATE TABLE contacts (
+    id BIGINT PRIMARY KEY,
+    app BIGINT NOT NULL,
+    name TEXT
+);
+
+-- What contacts are known by.
+CREATE TABLE identifiers (
+    app BIGINT NOT NULL,
+    identifier TEXT NOT NULL,
+    contact BIGINT NOT NULL,
+    PRIMARY KEY (app, identifier)
+);
+
+-- The line of messages with one contact on one account.
+CREATE TABLE conversations (
+    id BIGINT PRIMARY KEY,
+    app BIGINT NOT NULL,
+    account BIGINT NOT NULL,
+    contact BIGINT NOT NULL,
+    state TEXT NOT NULL,
+    last_inbound_at BIGINT,
+    touched_at BIGINT NOT NULL
+);
+
+-- Outgoing messages owed to a platform. due_at is set exactly when it may be claimed.
+CREATE TABLE sends (
+    id BIGINT PRIMARY KEY,
+    app BIGINT NOT NULL,
+    account BIGINT NOT NULL,
+    conversation BIGINT,
+    line BIGINT NOT NULL,
+    state BIGINT NOT NULL,
+    attempts BIGINT NOT NULL,
+    due_at BIGINT,
+    lease BIGINT,
+    message_state TEXT,
+    message_id TEXT,
+    last_error TEXT,
+    doc TEXT NOT NULL
+);
+
+-- Statuses that came before the send they belong to was answered.
+CREATE TABLE parked (
+    account BIGINT NOT NULL,
+    message_id TEXT NOT NULL,
+    state_name TEXT NOT NULL,
+    parked_at BIGINT NOT NULL,
+    PRIMARY KEY (account, message_id, state_name)
+);
+
+CREATE UNIQUE INDEX sources_path ON sources (path);
+CREATE UNIQUE INDEX accounts_address ON accounts (source, address);
+CREATE UNIQUE INDEX tokens_hash ON tokens (token_hash);
+CREATE INDEX receipts_source ON receipts (source, id);
+CREATE INDEX receipts_odd ON receipts (state, id) WHERE state > 0;
+CREATE INDEX events_type ON events (event_type, id);
+CREATE INDEX events_source ON events (source, id);
+CREATE INDEX events_account ON events (account, id) WHERE account IS NOT NULL;
+CREATE INDEX events_conversation ON events (conversation, id) WHERE conversation IS NOT NULL;
+CREATE INDEX deliveries_due ON deliveries (endpoint, retrying, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX deliveries_line ON deliveries (endpoint, line, id) WHERE line IS NOT NULL AND state <= 2;
+CREATE INDEX deliveries_set_aside ON deliveries (state, id) WHERE state >= 2 AND state <> 3;
+CREATE INDEX deliveries_event ON deliveries (event);
+CREATE INDEX deliveries_endpoint ON deliveries (endpoint, id);
+CREATE INDEX identifiers_contact ON identifiers (contact);
+CREATE UNIQUE INDEX conversations_pair ON conversations (account, contact);
+CREATE INDEX sends_due ON sends (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX sends_line ON sends (line, id) WHERE state <= 1;
+CREATE INDEX sends_message ON sends (account, message_id) WHERE message_id IS NOT NULL;

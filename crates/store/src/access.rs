@@ -1,0 +1,170 @@
+//! Apps, tokens, the audit log and answers already given.
+
+use model::access::{App, Role, Token};
+use model::id::{AppId, AuditId, TokenId};
+use model::time::Timestamp;
+
+use crate::Store;
+use crate::db::Tx;
+use crate::digest::fingerprint;
+use crate::error::Error;
+use crate::value::{Row, Value};
+
+/// Apps, tokens, the audit log and answers already given.
+pub struct Access<'s>(&'s Store);
+
+impl Store {
+    /// Apps, tokens, the audit log and answers already given.
+    pub fn access(&self) -> Access<'_> {
+        Access(self)
+    }
+}
+
+/// What is known of an idempotency key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Claim {
+    /// It is new and now ours: answer, then say so with [`Access::answered`].
+    Fresh,
+    /// The same request is under way.
+    UnderWay,
+    /// The same request was answered with this.
+    Answered(String),
+    /// The key was used with another request.
+    OtherRequest,
+}
+
+/// One line of the audit log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AuditLine {
+    /// Its id, which is also when it was written.
+    pub id: AuditId,
+    /// The app concerned, if one is.
+    pub app: Option<AppId>,
+    /// Who acted.
+    pub actor: String,
+    /// What was done: `endpoint.create`.
+    pub action: String,
+    /// To what: an id of ours.
+    pub subject: String,
+}
+
+impl Access<'_> {
+    /// Stores an app, or renames it.
+    pub async fn save_app(&self, app: App) -> Result<(), Error> {
+        let sql = "INSERT INTO apps (id, name) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET name = ?2";
+        self.change(sql, vec![app.id.into(), app.name.into()]).await.map(|_| ())
+    }
+
+    /// Every app, oldest first.
+    pub async fn apps(&self) -> Result<Vec<App>, Error> {
+        let rows = self.query("SELECT id, name FROM apps ORDER BY id", Vec::new()).await?;
+        rows.iter().map(|row| Ok(App { id: row.id(0)?, name: row.text(1)?.to_owned() })).collect()
+    }
+
+    /// Stores a token by the hash of its text.
+    pub async fn save_token(&self, token: Token, hash: Vec<u8>) -> Result<(), Error> {
+        let sql = "INSERT INTO tokens (id, app, role, name, hint, expires_at, token_hash)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let args = vec![
+            token.id.into(),
+            Value::from(token.app),
+            token.role.as_str().into(),
+            token.name.into(),
+            token.hint.into(),
+            Value::from(token.expires_at),
+            hash.into(),
+        ];
+        self.change(sql, args).await.map(|_| ())
+    }
+
+    /// The token whose text has this hash, expired or not.
+    pub async fn token(&self, hash: Vec<u8>) -> Result<Option<Token>, Error> {
+        let sql = "SELECT id, app, role, name, hint, expires_at FROM tokens WHERE token_hash = ?1";
+        self.query(sql, vec![hash.into()]).await?.first().map(token).transpose()
+    }
+
+    /// Every token, oldest first.
+    pub async fn tokens(&self) -> Result<Vec<Token>, Error> {
+        let sql = "SELECT id, app, role, name, hint, expires_at FROM tokens ORDER BY id";
+        self.query(sql, Vec::new()).await?.iter().map(token).collect()
+    }
+
+    /// Revokes a token at once.
+    pub async fn revoke_token(&self, id: TokenId) -> Result<(), Error> {
+        match self.change("DELETE FROM tokens WHERE id = ?1", vec![id.into()]).await? {
+            0 => Err(Error::NotFound("token")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes a line of the audit log.
+    pub async fn audit(&self, line: AuditLine) -> Result<(), Error> {
+        let sql = "INSERT INTO audit (id, app, actor, action, subject) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let args =
+            vec![line.id.into(), Value::from(line.app), line.actor.into(), line.action.into(), line.subject.into()];
+        self.change(sql, args).await.map(|_| ())
+    }
+
+    /// Takes an idempotency key for a caller and route, bound to the request's bytes.
+    pub async fn claim_key(&self, caller: i64, route: &str, key: &str, body_check: i64) -> Result<Claim, Error> {
+        let print = fingerprint(caller, &[route.as_bytes(), key.as_bytes()]);
+        let now = self.0.inner.clock.now();
+        self.0
+            .inner
+            .db
+            .write(move |tx| Box::pin(async move { claim_key(tx, print.key1, print.key2, body_check, now).await }))
+            .await
+    }
+
+    /// Remembers the answer given under a key; `None` gives the key back, for requests that failed.
+    pub async fn answered(&self, caller: i64, route: &str, key: &str, answer: Option<String>) -> Result<(), Error> {
+        let print = fingerprint(caller, &[route.as_bytes(), key.as_bytes()]);
+        let (key1, key2) = (Value::Int(print.key1), Value::Int(print.key2));
+        match answer {
+            Some(answer) => {
+                let sql = "UPDATE idempotency SET answer = ?3 WHERE key1 = ?1 AND key2 = ?2";
+                self.change(sql, vec![key1, key2, answer.into()]).await
+            }
+            None => {
+                let sql = "DELETE FROM idempotency WHERE key1 = ?1 AND key2 = ?2 AND answer IS NULL";
+                self.change(sql, vec![key1, key2]).await
+            }
+        }
+        .map(|_| ())
+    }
+
+    async fn change(&self, sql: &'static str, args: Vec<Value>) -> Result<u64, Error> {
+        self.0.inner.db.write(move |tx| Box::pin(async move { tx.execute(sql, &args).await })).await
+    }
+
+    async fn query(&self, sql: &'static str, args: Vec<Value>) -> Result<Vec<Row>, Error> {
+        self.0.inner.db.read(move |tx| Box::pin(async move { tx.fetch_all(sql, &args).await })).await
+    }
+}
+
+async fn claim_key(tx: &mut Tx, key1: i64, key2: i64, body_check: i64, now: Timestamp) -> Result<Claim, Error> {
+    let insert = "INSERT INTO idempotency (key1, key2, body_hash, made_at) VALUES (?1, ?2, ?3, ?4)
+        ON CONFLICT DO NOTHING";
+    let args = [Value::Int(key1), Value::Int(key2), Value::Int(body_check), now.into()];
+    if tx.execute(insert, &args).await? == 1 {
+        return Ok(Claim::Fresh);
+    }
+    let sql = "SELECT body_hash, answer FROM idempotency WHERE key1 = ?1 AND key2 = ?2";
+    let Some(row) = tx.fetch_one(sql, &args[..2]).await? else { return Ok(Claim::UnderWay) };
+    if row.int(0)? != body_check {
+        return Ok(Claim::OtherRequest);
+    }
+    Ok(row.opt_text(1)?.map_or(Claim::UnderWay, Claim::Answered))
+}
+
+fn token(row: &Row) -> Result<Token, Error> {
+    let id: TokenId = row.id(0)?;
+    Ok(Token {
+        id,
+        app: row.opt_id(1)?,
+        role: Role::parse(row.text(2)?).ok_or_else(|| Error::Corrupt(format!("tokens.role of {id}")))?,
+        name: row.text(3)?.to_owned(),
+        hint: row.text(4)?.to_owned(),
+        expires_at: row.opt_time(5)?,
+    })
+}

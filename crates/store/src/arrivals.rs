@@ -1,0 +1,124 @@
+//! The way in: requests with what an adapter read in them, stored together with all they cause.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use model::event::NewEvent;
+use model::id::{AppId, ReceiptId};
+use model::receipt::{Reason, ReceiptState};
+use model::source::Source;
+
+use crate::append;
+use crate::batch::Batcher;
+use crate::error::Error;
+use crate::{Inner, Queue, routing};
+
+/// The most requests that wait to be stored; beyond it senders are asked to come back.
+const QUEUE_MAX: usize = 8_192;
+/// How often a batch is run again because the configuration changed under it.
+const STALE_TRIES_MAX: u32 = 3;
+
+/// One request as it came, and what it was found to be.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// The source it reached; `None` when no source has its URL, or when the events are of our own making.
+    pub source: Option<Arc<Source>>,
+    /// Who the events belong to where there is no source.
+    pub app: Option<AppId>,
+    /// The request it came in; `None` for events that did not come over the wire.
+    pub request: Option<Request>,
+    /// What it was found to be.
+    pub verdict: Verdict,
+}
+
+/// The request, as much of it as is kept.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The receipt it already has, when a stored request is read once more.
+    pub receipt: Option<ReceiptId>,
+    /// The HTTP method.
+    pub method: String,
+    /// Path and query, secrets in the query removed.
+    pub path: String,
+    /// The sender's address.
+    pub peer: String,
+    /// The headers, one `name: value` a line, credentials removed.
+    pub headers: String,
+    /// The body, byte for byte.
+    pub body: Bytes,
+}
+
+/// What a request was found to be.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// Genuine, with these events.
+    Genuine(Arc<[NewEvent]>),
+    /// The platform's check that the URL is ours; answered.
+    Answered,
+    /// Not proven genuine.
+    Rejected(Reason),
+    /// Nobody has said whose it is.
+    Unrouted(Reason),
+}
+
+/// What was stored of an arrival.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Appended {
+    /// The receipt, for arrivals that came in a request.
+    pub receipt: Option<ReceiptId>,
+    /// What became of the request.
+    pub state: ReceiptState,
+    /// How many items it carried.
+    pub items: u32,
+    /// How many of them were new.
+    pub items_new: u32,
+    /// How many deliveries they caused.
+    pub deliveries: u32,
+}
+
+/// The way in.
+#[derive(Clone)]
+pub struct Arrivals {
+    batcher: Batcher<Arrival, Appended>,
+}
+
+impl Arrivals {
+    pub(crate) fn start(inner: Arc<Inner>) -> Arrivals {
+        let run = Arc::new(move |batch: Arc<[Arrival]>| {
+            let inner = Arc::clone(&inner);
+            Box::pin(async move { append_fresh(&inner, batch).await }) as _
+        });
+        Arrivals { batcher: Batcher::start(QUEUE_MAX, run) }
+    }
+
+    /// Appends one arrival: its receipt, its events, the deliveries they cause, the conversations they touch. Returns
+    /// when it is on disk; whoever waits at the same time shares the commit. Duplicates are reported, not errors.
+    pub async fn append(&self, arrival: Arrival) -> Result<Appended, Error> {
+        self.batcher.offer(arrival).await
+    }
+}
+
+/// Appends a batch under the current configuration, reading that anew when another node has changed it.
+async fn append_fresh(inner: &Arc<Inner>, batch: Arc<[Arrival]>) -> Result<Vec<Appended>, Error> {
+    for _ in 0..STALE_TRIES_MAX {
+        let context = append::Context {
+            routing: inner.routing.current(),
+            ids: inner.ids.clone(),
+            now: inner.clock.now(),
+            check_version: !inner.db.is_embedded(),
+        };
+        let job = Arc::clone(&batch);
+        let done = inner.db.write(move |tx| Box::pin(async move { append::run(tx, &job, context).await })).await?;
+        if done.adopted || done.stale {
+            routing::refresh(inner).await?;
+        }
+        if done.stale {
+            continue;
+        }
+        if done.appended.iter().any(|one| one.deliveries > 0) {
+            inner.wake(Queue::Deliveries);
+        }
+        return Ok(done.appended);
+    }
+    Err(Error::Busy)
+}

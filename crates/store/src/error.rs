@@ -1,0 +1,93 @@
+//! What can go wrong with the store, by what the caller can do about it.
+
+/// Why an operation did not happen. Whatever the variant, nothing of it was stored unless it says so.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Too much is waiting already; try again later.
+    #[error("the store is busy: try again later")]
+    Busy,
+    /// The disk is full; reads go on, and writes will when there is room.
+    #[error("the disk is full: make room, writes resume by themselves")]
+    DiskFull,
+    /// The engine cannot be reached, or gave up on this operation; it may be tried again. After a lost
+    /// connection it may have happened all the same: every operation of ours can be repeated safely.
+    #[error("the store cannot be reached: try again")]
+    Unavailable(#[source] EngineError),
+    /// A sync failed, so nobody knows what is on the disk: the process must stop and read it anew.
+    #[error("a write did not reach the disk: the process must restart")]
+    Fatal,
+    /// The lease has passed to someone else; what was done under it is not recorded.
+    #[error("the lease has passed to someone else")]
+    LeaseLost,
+    /// There is no such thing.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// It contradicts something that is there.
+    #[error("{0}")]
+    Conflict(&'static str),
+    /// A row holds what it never should.
+    #[error("corrupt row: {0}")]
+    Corrupt(String),
+    /// The database belongs to a newer version of this program, or is not ours.
+    #[error("{0}")]
+    Migration(String),
+    /// The settings cannot work.
+    #[error("{0}")]
+    Config(String),
+    /// A test asked for this failure.
+    #[error("injected failure")]
+    Injected,
+}
+
+/// What the engine said.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// SQLite.
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    /// PostgreSQL.
+    #[error(transparent)]
+    Postgres(#[from] tokio_postgres::Error),
+    /// The pool of PostgreSQL connections.
+    #[error(transparent)]
+    Pool(#[from] deadpool_postgres::PoolError),
+    /// The thread that owns the file has ended.
+    #[error("the writer thread has ended")]
+    WriterGone,
+}
+
+impl Error {
+    /// Whether the same operation may be tried again in a moment.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Error::Busy | Error::DiskFull | Error::Unavailable(_) | Error::Injected)
+    }
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Error {
+        use rusqlite::ErrorCode;
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Error::DiskFull,
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Error::Corrupt(error.to_string()),
+            Some(ErrorCode::ConstraintViolation) => Error::Conflict("it is there already"),
+            _ => Error::Unavailable(EngineError::Sqlite(error)),
+        }
+    }
+}
+
+impl From<tokio_postgres::Error> for Error {
+    fn from(error: tokio_postgres::Error) -> Error {
+        use tokio_postgres::error::SqlState;
+        match error.code() {
+            Some(code) if *code == SqlState::DISK_FULL => Error::DiskFull,
+            Some(code) if *code == SqlState::UNIQUE_VIOLATION => Error::Conflict("it is there already"),
+            _ => Error::Unavailable(EngineError::Postgres(error)),
+        }
+    }
+}
+
+impl From<deadpool_postgres::PoolError> for Error {
+    fn from(error: deadpool_postgres::PoolError) -> Error {
+        Error::Unavailable(EngineError::Pool(error))
+    }
+}

@@ -1,0 +1,170 @@
+//! What is durable. Each method is one transaction: it happened, or it did not.
+//!
+//! [`Store`] is one concrete type over two engines (ADR 3); its facets are a file each. Start with [`arrivals`],
+//! the way in, and [`deliveries`], the way out.
+
+pub mod arrivals;
+pub mod claims;
+pub mod records;
+pub mod deliveries;
+pub mod sends;
+pub mod receipts;
+pub mod events;
+pub mod conversations;
+pub mod sources;
+pub mod endpoints;
+pub mod access;
+pub mod retention;
+pub mod stats;
+pub mod routing;
+pub mod error;
+mod append;
+mod batch;
+mod db;
+mod digest;
+mod leases;
+mod migrate;
+mod parties;
+mod postgres;
+mod sqlite;
+mod statuses;
+mod value;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use model::id::Ids;
+use model::time::Clock;
+use tokio::sync::Notify;
+
+use crate::arrivals::Arrivals;
+use crate::leases::Leases;
+pub use crate::leases::Lease;
+pub use crate::db::Faults;
+use crate::db::Db;
+pub use crate::error::Error;
+use crate::routing::RoutingTable;
+
+/// Where the data is and who we are among the nodes.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Which engine, and where.
+    pub location: Location,
+    /// This node's number among those on the same database, below [`model::id::NODES_MAX`].
+    pub node: u16,
+    /// Failures to inject; none outside tests.
+    pub faults: Faults,
+}
+
+/// Which engine, and where.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Location {
+    /// SQLite in a folder of its own.
+    Folder(PathBuf),
+    /// PostgreSQL at a URL; the text holds a password and is never logged.
+    Postgres(String),
+}
+
+impl Location {
+    /// Reads `sqlite:<folder>` or `postgres://…`.
+    pub fn parse(text: &str) -> Result<Location, Error> {
+        if let Some(folder) = text.strip_prefix("sqlite:") {
+            return Ok(Location::Folder(PathBuf::from(folder)));
+        }
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return Ok(Location::Postgres(text.to_owned()));
+        }
+        Err(Error::Config("a store is `sqlite:<folder>` or `postgres://…`".to_owned()))
+    }
+}
+
+/// Work that may be waiting.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Queue {
+    /// Events owed to endpoints.
+    Deliveries,
+    /// Messages owed to platforms.
+    Sends,
+}
+
+/// Everything durable. Cheap to clone; all clones are the same store.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+    arrivals: Arrivals,
+    recorder: records::Recorder,
+}
+
+pub(crate) struct Inner {
+    pub(crate) db: Db,
+    pub(crate) ids: Ids,
+    pub(crate) clock: Clock,
+    pub(crate) routing: RoutingTable,
+    pub(crate) leases: Leases,
+    deliveries_woken: Notify,
+    sends_woken: Notify,
+}
+
+impl Inner {
+    pub(crate) fn wake(&self, queue: Queue) {
+        match queue {
+            Queue::Deliveries => self.deliveries_woken.notify_one(),
+            Queue::Sends => self.sends_woken.notify_one(),
+        }
+    }
+}
+
+impl Store {
+    /// Opens the database, brings its schema up to date and reads what is needed in memory.
+    pub async fn open(config: &Config, clock: Clock) -> Result<Store, Error> {
+        let db = match &config.location {
+            Location::Folder(folder) => Db::Sqlite(sqlite::Sqlite::open(folder, config.faults.clone())?),
+            Location::Postgres(url) => Db::Postgres(postgres::Postgres::open(url, config.faults.clone()).await?),
+        };
+        migrate::run(&db).await?;
+        let inner = Arc::new(Inner {
+            db,
+            ids: Ids::of_node(config.node),
+            clock,
+            routing: RoutingTable::default(),
+            leases: Leases::default(),
+            deliveries_woken: Notify::new(),
+            sends_woken: Notify::new(),
+        });
+        routing::refresh(&inner).await?;
+        let arrivals = Arrivals::start(Arc::clone(&inner));
+        let recorder = records::Recorder::start(Arc::clone(&inner));
+        Ok(Store { inner, arrivals, recorder })
+    }
+
+    /// Resolves when work may be waiting: appended here, or promoted by a record. A hint; polling is the truth.
+    pub async fn woken(&self, queue: Queue) {
+        match queue {
+            Queue::Deliveries => self.inner.deliveries_woken.notified().await,
+            Queue::Sends => self.inner.sends_woken.notified().await,
+        }
+    }
+
+    /// Whether the store can still be trusted with a write. False after a failed sync: the process must end.
+    pub fn is_sound(&self) -> bool {
+        match &self.inner.db {
+            Db::Sqlite(engine) => !engine.has_failed(),
+            Db::Postgres(_) => true,
+        }
+    }
+
+    /// Where `now` comes from, for those who work on the store's behalf.
+    pub fn clock(&self) -> &Clock {
+        &self.inner.clock
+    }
+
+    /// A fresh id of any kind.
+    pub fn fresh_id<K>(&self) -> model::id::Id<K> {
+        self.inner.ids.next(self.inner.clock.now())
+    }
+
+    /// The way in.
+    pub fn arrivals(&self) -> &Arrivals {
+        &self.arrivals
+    }
+}

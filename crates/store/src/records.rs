@@ -1,0 +1,176 @@
+//! Recording: what an attempt came to, what follows, and who is next in its line.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::delivery::{Attempt, DeliveryState};
+use model::endpoint::OnDead;
+use model::id::{DeliveryId, EndpointId};
+use model::retry::Next;
+use model::time::Timestamp;
+
+use crate::batch::Batcher;
+use crate::db::{Column, Into, Tx};
+use crate::error::Error;
+use crate::leases::Lease;
+use crate::value::Value;
+use crate::{Inner, Queue};
+
+pub(crate) const ATTEMPTS: Into = Into {
+    table: "attempts",
+    columns: &[
+        Column::Int("owner"),
+        Column::Int("number"),
+        Column::Int("id"),
+        Column::Int("status"),
+        Column::Text("error"),
+        Column::Text("peer"),
+        Column::Int("resolve_us"),
+        Column::Int("connect_us"),
+        Column::Int("tls_us"),
+        Column::Int("first_byte_us"),
+        Column::Int("total_us"),
+        Column::Text("answer_headers"),
+        Column::Bytes("answer_excerpt"),
+    ],
+};
+
+/// The most records that wait to be stored; the lane's own bound is far below it.
+const RECORDS_MAX: usize = 4_096;
+/// What one attempt came to.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// The lease it was made under.
+    pub lease: Lease,
+    /// Which delivery.
+    pub id: DeliveryId,
+    /// To whom.
+    pub endpoint: EndpointId,
+    /// The line it stands at the head of.
+    pub line: Option<i64>,
+    /// What happens to the line if it dies.
+    pub on_dead: OnDead,
+    /// The attempt; `None` when none was made (a damaged row).
+    pub attempt: Option<Attempt>,
+    /// What follows.
+    pub next: Next,
+}
+
+/// The batched way in for records.
+#[derive(Clone)]
+pub(crate) struct Recorder {
+    batcher: Batcher<Recorded, Result<(), ()>>,
+}
+
+impl Recorder {
+    pub(crate) fn start(inner: Arc<Inner>) -> Recorder {
+        let run = Arc::new(move |batch: Arc<[Recorded]>| {
+            let inner = Arc::clone(&inner);
+            Box::pin(async move { record_all(&inner, batch).await }) as _
+        });
+        Recorder { batcher: Batcher::start(RECORDS_MAX, run) }
+    }
+
+    pub(crate) async fn record(&self, recorded: Recorded) -> Result<(), Error> {
+        self.batcher.put(recorded).await?.map_err(|()| Error::LeaseLost)
+    }
+}
+
+/// Records a batch of attempts in one transaction. On an embedded store the leases are checked, and given back, here.
+async fn record_all(inner: &Arc<Inner>, batch: Arc<[Recorded]>) -> Result<Vec<Result<(), ()>>, Error> {
+    let embedded = inner.db.is_embedded();
+    let now = inner.clock.now();
+    let mut ours = vec![true; batch.len()];
+    if embedded {
+        for (mine, one) in ours.iter_mut().zip(batch.iter()) {
+            *mine = inner.leases.check(one.id.raw(), one.lease.token).is_ok();
+        }
+    }
+    let job = Arc::clone(&batch);
+    let (recorded, promoted) =
+        inner.db.write(move |tx| Box::pin(async move { record(tx, &job, ours, now).await })).await?;
+    for one in batch.iter().filter(|_| embedded) {
+        inner.leases.release(one.id.raw(), one.lease.token);
+    }
+    if promoted {
+        inner.wake(Queue::Deliveries);
+    }
+    Ok(recorded.into_iter().map(|ours| if ours { Ok(()) } else { Err(()) }).collect())
+}
+
+async fn record(tx: &mut Tx, batch: &[Recorded], mut ours: Vec<bool>, now: Timestamp) -> Result<(Vec<bool>, bool), Error> {
+    // Lines are locked before their rows are touched: an arrival that joins one must see it as we leave it.
+    tx.lock(batch.iter().filter_map(|one| one.line).collect()).await?;
+    let sql = "UPDATE deliveries SET state = ?2, retrying = ?3, attempts = attempts + ?4, due_at = ?5, lease = NULL,
+        last_error = ?6 WHERE id = ?1 AND state <= 1 AND (lease IS NULL OR lease = ?7)";
+    let mine: Vec<usize> = (0..batch.len()).filter(|at| ours[*at]).collect();
+    let lists = mine.iter().map(|at| update_args(&batch[*at])).collect::<Vec<_>>();
+    let touched = tx.execute_many(sql, &lists).await?;
+    let (mut attempts, mut ended) = (Vec::new(), Vec::new());
+    for (at, touched) in mine.into_iter().zip(touched) {
+        ours[at] = touched == 1;
+        let one = &batch[at];
+        if let Some(attempt) = one.attempt.as_ref().filter(|_| touched == 1) {
+            attempts.push(attempt_row(one.id.raw(), attempt));
+        }
+        let lets_go = match one.next {
+            Next::Delivered => true,
+            Next::Dead(_) | Next::Unknown(_) => one.on_dead == OnDead::Skip,
+            Next::RetryAt(_) => false,
+        };
+        ended.extend(one.line.filter(|_| touched == 1 && lets_go).map(|line| (one.endpoint.raw(), line)));
+    }
+    let promoted = !ended.is_empty();
+    tx.insert_many(ATTEMPTS, attempts).await?;
+    promote(tx, ended, now).await?;
+    Ok((ours, promoted))
+}
+
+fn update_args(one: &Recorded) -> Vec<Value> {
+    let (state, due_at, error) = match &one.next {
+        Next::Delivered => (DeliveryState::Delivered, None, None),
+        Next::RetryAt(at) => {
+            (DeliveryState::Pending, Some(*at), one.attempt.as_ref().and_then(|attempt| attempt.error.clone()))
+        }
+        Next::Dead(cause) | Next::Unknown(cause) => (DeliveryState::Dead, None, Some(cause.clone())),
+    };
+    vec![
+        one.id.into(),
+        Value::Int(state.code()),
+        Value::from(due_at.is_some()),
+        Value::from(one.attempt.is_some()),
+        Value::from(due_at),
+        Value::from(error),
+        Value::Int(one.lease.token),
+    ]
+}
+
+/// Makes the first that is waiting in each line due. On a line that nobody waits in it does nothing.
+pub(crate) async fn promote(tx: &mut Tx, lines: Vec<(i64, i64)>, now: Timestamp) -> Result<(), Error> {
+    let sql = "UPDATE deliveries SET due_at = ?3 WHERE id = (SELECT min(id) FROM deliveries
+            WHERE endpoint = ?1 AND line = ?2 AND state <= 2 AND line IS NOT NULL)
+        AND state = 0 AND due_at IS NULL";
+    let lists: Vec<Vec<Value>> =
+        lines.into_iter().map(|(endpoint, line)| vec![endpoint.into(), line.into(), now.into()]).collect();
+    if lists.is_empty() { Ok(()) } else { tx.execute_many(sql, &lists).await.map(|_| ()) }
+}
+
+pub(crate) fn attempt_row(owner: i64, attempt: &Attempt) -> Vec<Value> {
+    let us = |span: Duration| Value::Int(i64::try_from(span.as_micros()).unwrap_or(i64::MAX));
+    vec![
+        owner.into(),
+        Value::from(attempt.number),
+        attempt.id.into(),
+        Value::from(attempt.status.map(i64::from)),
+        Value::from(attempt.error.clone()),
+        Value::from(attempt.peer.clone()),
+        us(attempt.phases.resolve),
+        us(attempt.phases.connect),
+        us(attempt.phases.tls),
+        us(attempt.phases.first_byte),
+        us(attempt.phases.total),
+        attempt.answer_headers.as_str().into(),
+        attempt.answer_excerpt.clone().into(),
+    ]
+}
+

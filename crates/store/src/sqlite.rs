@@ -1,0 +1,332 @@
+//! SQLite: one writer thread that shares its commits, and a few readers.
+
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags, ffi};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::db::{Engine, Faults, Into, Tx};
+use crate::error::{EngineError, Error};
+use crate::value::{Row, Value};
+
+/// The oldest SQLite we run on: 3.51.3 ended a bug that could corrupt a write-ahead log.
+const VERSION_MIN: i32 = 3_051_003;
+/// The most jobs that wait for the writer; beyond it callers wait, and ingest answers 503.
+const QUEUE_MAX: usize = 4_096;
+/// The most jobs that share one commit.
+const JOBS_PER_COMMIT_MAX: usize = 512;
+/// How many readers there are.
+const READERS: usize = 3;
+/// Statements kept prepared on each connection.
+const STATEMENTS_KEPT: usize = 256;
+
+/// A job in the queue: runs inside a transaction, and afterwards tells its caller how it ended.
+type Job = Box<dyn FnOnce(&mut Tx) -> Told + Send>;
+/// Tells the caller, once it is known whether the commit reached the disk.
+type Told = Box<dyn FnOnce(Option<Error>) + Send>;
+
+/// The embedded engine.
+pub(crate) struct Sqlite {
+    writer: mpsc::Sender<Job>,
+    readers: Vec<mpsc::Sender<Job>>,
+    next_reader: std::sync::atomic::AtomicUsize,
+    failed: Arc<AtomicBool>,
+}
+
+impl Sqlite {
+    /// Opens (and makes) the database in `folder`.
+    pub(crate) fn open(folder: &Path, faults: Faults) -> Result<Sqlite, Error> {
+        let version = rusqlite::version_number();
+        if version < VERSION_MIN {
+            return Err(Error::Config(format!("SQLite {version} is too old: at least {VERSION_MIN} is needed")));
+        }
+        make_folder(folder)?;
+        let file = folder.join("gancho.db");
+        let failed = Arc::new(AtomicBool::new(false));
+        let connection = open_writer(&file)?;
+        let writer = start_writer(Tx::new(Engine::Sqlite(connection), faults.clone()), Arc::clone(&failed))?;
+        let readers: Result<Vec<_>, Error> = (0..READERS).map(|_| start_reader(&file, faults.clone())).collect();
+        Ok(Sqlite { writer, readers: readers?, next_reader: Default::default(), failed })
+    }
+
+    pub(crate) async fn write<T, F>(&self, job: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>> + Send + 'static,
+    {
+        if self.failed.load(Ordering::Acquire) {
+            return Err(Error::Fatal);
+        }
+        let (job, answer) = boxed_write(job);
+        self.writer.send(job).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+
+    pub(crate) async fn read<T, F>(&self, job: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>> + Send + 'static,
+    {
+        let (job, answer) = boxed_read(job);
+        let reader = self.next_reader.fetch_add(1, Ordering::Relaxed) % self.readers.len();
+        self.readers[reader].send(job).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+
+    /// Whether a sync has failed; nothing is accepted any more.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+}
+
+fn gone() -> Error {
+    Error::Unavailable(EngineError::WriterGone)
+}
+
+fn make_folder(folder: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::DirBuilderExt;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|error| Error::Config(format!("cannot make the data folder {}: {error}", folder.display())))
+}
+
+fn open_writer(file: &PathBuf) -> Result<Connection, Error> {
+    let connection = Connection::open(file)?;
+    // The timeout comes first: two processes that open at once must wait for each other, not fail.
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.pragma_update(None, "page_size", 8192)?;
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    connection.pragma_update(None, "locking_mode", "NORMAL")?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
+    connection.pragma_update(None, "journal_size_limit", 67_108_864)?;
+    connection.pragma_update(None, "foreign_keys", "OFF")?;
+    harden(&connection)?;
+    let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    let sync: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0))?;
+    if !mode.eq_ignore_ascii_case("wal") || sync != 2 {
+        return Err(Error::Config(format!(
+            "the data folder does not allow durable writes (journal_mode={mode}, synchronous={sync}): use a local disk"
+        )));
+    }
+    Ok(connection)
+}
+
+fn harden(connection: &Connection) -> Result<(), Error> {
+    use rusqlite::config::DbConfig;
+    connection.pragma_update(None, "trusted_schema", "OFF")?;
+    connection.pragma_update(None, "cache_size", -65_536)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    Ok(())
+}
+
+fn boxed_write<T, F>(job: F) -> (Job, oneshot::Receiver<Result<T, Error>>)
+where
+    T: Send + 'static,
+    F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>> + Send + 'static,
+{
+    let (tell, answer) = oneshot::channel();
+    let job: Job = Box::new(move |tx| {
+        let outcome = in_savepoint(tx, job);
+        Box::new(move |commit_error| {
+            // Nobody may be waiting any more; what happened has happened.
+            let _ = tell.send(match commit_error {
+                Some(error) => Err(error),
+                None => outcome,
+            });
+        })
+    });
+    (job, answer)
+}
+
+fn boxed_read<T, F>(job: F) -> (Job, oneshot::Receiver<Result<T, Error>>)
+where
+    T: Send + 'static,
+    F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>> + Send + 'static,
+{
+    let (tell, answer) = oneshot::channel();
+    let job: Job = Box::new(move |tx| {
+        let outcome = finish(job(tx));
+        Box::new(move |_| drop(tell.send(outcome)))
+    });
+    (job, answer)
+}
+
+/// Runs a job so that its failure, or its panic, is its own and not its neighbours'.
+fn in_savepoint<T, F>(tx: &mut Tx, job: F) -> Result<T, Error>
+where
+    F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>>,
+{
+    run_text(tx, "SAVEPOINT job")?;
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| finish(job(tx))));
+    let outcome = outcome.unwrap_or_else(|_| Err(Error::Corrupt("a store operation panicked".to_owned())));
+    if outcome.is_err() {
+        run_text(tx, "ROLLBACK TO job")?;
+    }
+    run_text(tx, "RELEASE job")?;
+    outcome
+}
+
+/// Polls a body whose awaits are all ready.
+fn finish<T>(body: BoxFuture<'_, Result<T, Error>>) -> Result<T, Error> {
+    let mut body = pin!(body);
+    match body.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(outcome) => outcome,
+        Poll::Pending => Err(Error::Corrupt("a store operation waited for something else".to_owned())),
+    }
+}
+
+fn run_text(tx: &mut Tx, sql: &str) -> Result<(), Error> {
+    match tx.engine() {
+        Engine::Sqlite(connection) => Ok(connection.prepare_cached(sql)?.execute([]).map(|_| ())?),
+        Engine::Postgres(_) => Err(Error::Corrupt("a SQLite statement on PostgreSQL".to_owned())),
+    }
+}
+
+fn start_writer(mut tx: Tx, failed: Arc<AtomicBool>) -> Result<mpsc::Sender<Job>, Error> {
+    let (send, mut jobs) = mpsc::channel::<Job>(QUEUE_MAX);
+    spawn("store-writer", move || {
+        while let Some(first) = jobs.blocking_recv() {
+            let told = run_group(&mut tx, first, &mut jobs);
+            match told {
+                (told, None) => told.into_iter().for_each(|tell| tell(None)),
+                (told, Some(error)) => {
+                    if is_sync_failure(&error) {
+                        tracing::error!(%error, "a sync failed: the store accepts nothing more");
+                        failed.store(true, Ordering::Release);
+                    }
+                    refuse(told, &error);
+                }
+            }
+            if failed.load(Ordering::Acquire) {
+                return;
+            }
+        }
+    })?;
+    Ok(send)
+}
+
+/// Runs what is waiting in one transaction; returns whom to tell, and why the commit failed if it did.
+fn run_group(tx: &mut Tx, first: Job, jobs: &mut mpsc::Receiver<Job>) -> (Vec<Told>, Option<rusqlite::Error>) {
+    let mut told = Vec::new();
+    if let Err(error) = run_plain(tx, "BEGIN IMMEDIATE") {
+        told.push(first(tx));
+        return (told, Some(error));
+    }
+    told.push(first(tx));
+    while told.len() < JOBS_PER_COMMIT_MAX {
+        let Ok(job) = jobs.try_recv() else { break };
+        told.push(job(tx));
+    }
+    let committed = run_plain(tx, "COMMIT");
+    if committed.is_err() {
+        // After a full disk SQLite may have rolled back already; a second time does no harm.
+        let _ = run_plain(tx, "ROLLBACK");
+    }
+    (told, committed.err())
+}
+
+fn run_plain(tx: &mut Tx, sql: &str) -> Result<(), rusqlite::Error> {
+    match tx.engine() {
+        Engine::Sqlite(connection) => connection.prepare_cached(sql)?.execute([]).map(|_| ()),
+        Engine::Postgres(_) => Err(rusqlite::Error::InvalidQuery),
+    }
+}
+
+fn refuse(told: Vec<Told>, error: &rusqlite::Error) {
+    for tell in told {
+        tell(Some(match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull) => Error::DiskFull,
+            _ if is_sync_failure(error) => Error::Fatal,
+            _ => Error::Unavailable(EngineError::Sqlite(rusqlite::Error::SqliteFailure(
+                ffi::Error::new(error.sqlite_error().map_or(ffi::SQLITE_ERROR, |inner| inner.extended_code)),
+                Some(error.to_string()),
+            ))),
+        }));
+    }
+}
+
+fn is_sync_failure(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|inner| inner.extended_code);
+    code.is_some_and(|code| [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_DIR_FSYNC].contains(&code))
+}
+
+fn start_reader(file: &Path, faults: Faults) -> Result<mpsc::Sender<Job>, Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(file, flags)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    harden(&connection)?;
+    let mut tx = Tx::new(Engine::Sqlite(connection), faults);
+    let (send, mut jobs) = mpsc::channel::<Job>(QUEUE_MAX);
+    spawn("store-reader", move || {
+        while let Some(job) = jobs.blocking_recv() {
+            let began = run_text(&mut tx, "BEGIN");
+            job(&mut tx)(None);
+            if began.and_then(|()| run_text(&mut tx, "COMMIT")).is_err() {
+                let _ = run_text(&mut tx, "ROLLBACK");
+            }
+        }
+    })?;
+    Ok(send)
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+    let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+    spawned.map(|_| ()).map_err(|error| Error::Config(format!("cannot start the {name} thread: {error}")))
+}
+
+pub(crate) fn execute(connection: &Connection, sql: &str, args: &[Value]) -> Result<u64, Error> {
+    let touched = connection.prepare_cached(sql)?.execute(rusqlite::params_from_iter(args))?;
+    Ok(touched as u64)
+}
+
+pub(crate) fn fetch(connection: &Connection, sql: &str, args: &[Value]) -> Result<Vec<Row>, Error> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let width = statement.column_count();
+    let mut found = statement.query(rusqlite::params_from_iter(args))?;
+    let mut rows = Vec::new();
+    while let Some(row) = found.next()? {
+        let columns: Result<Vec<Value>, Error> = (0..width).map(|at| column(row.get_ref(at)?)).collect();
+        rows.push(Row(columns?));
+    }
+    Ok(rows)
+}
+
+fn column(value: ValueRef<'_>) -> Result<Value, Error> {
+    match value {
+        ValueRef::Null => Ok(Value::Null),
+        ValueRef::Integer(value) => Ok(Value::Int(value)),
+        ValueRef::Text(text) => match std::str::from_utf8(text) {
+            Ok(text) => Ok(Value::Text(text.to_owned())),
+            Err(_) => Err(Error::Corrupt("text that is not UTF-8".to_owned())),
+        },
+        ValueRef::Blob(bytes) => Ok(Value::Bytes(bytes.to_vec())),
+        ValueRef::Real(_) => Err(Error::Corrupt("a fraction where none is stored".to_owned())),
+    }
+}
+
+pub(crate) fn insert_many(connection: &Connection, into: Into, rows: &[Vec<Value>]) -> Result<(), Error> {
+    let mut statement = connection.prepare_cached(&insert_text("INSERT", into))?;
+    for row in rows {
+        statement.execute(rusqlite::params_from_iter(row))?;
+    }
+    Ok(())
+}
+
+pub(crate) fn insert_new(connection: &Connection, into: Into, rows: &[Vec<Value>]) -> Result<Vec<bool>, Error> {
+    let mut statement = connection.prepare_cached(&insert_text("INSERT OR IGNORE", into))?;
+    rows.iter().map(|row| Ok(statement.execute(rusqlite::params_from_iter(row))? == 1)).collect()
+}
+
+fn insert_text(verb: &str, into: Into) -> String {
+    let marks: Vec<String> = (1..=into.columns.len()).map(|n| format!("?{n}")).collect();
+    format!("{verb} INTO {} ({}) VALUES ({})", into.table, into.column_list(), marks.join(", "))
+}
