@@ -10,6 +10,7 @@ pub mod receipt;
 pub mod endpoint;
 pub mod delivery;
 pub mod retry;
+pub mod pace;
 pub mod send;
 pub mod conversation;
 pub mod access;

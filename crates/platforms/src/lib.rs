@@ -3,6 +3,8 @@
 //! Start with [`platform::Platform`], what an adapter must know; [`registry`] lists the adapters there are.
 
 mod credential;
+#[cfg(test)]
+mod fixture;
 pub mod generic;
 pub mod http;
 mod json;
@@ -12,4 +14,5 @@ pub mod proof;
 pub mod registry;
 mod settings;
 pub mod standard_webhooks;
+pub mod whatsapp;
 pub mod whatzme;

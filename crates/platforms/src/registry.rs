@@ -4,6 +4,7 @@ use crate::platform::Platform;
 
 /// Every platform.
 pub static PLATFORMS: &[&dyn Platform] = &[
+    &crate::whatsapp::WhatsApp,
     &crate::whatzme::WhatzMe,
     &crate::generic::Generic,
     &crate::standard_webhooks::StandardWebhooks,

@@ -1,5 +1,10 @@
 //! The loop with a lane in memory, on tokio's paused clock: time moves only when nothing else can.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that panics is a test that fails, in its helpers too"
+)]
+
 mod memory;
 
 use std::sync::Arc;

@@ -1,5 +1,10 @@
 //! The way out against real sockets on loopback, most of which misbehave.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that panics is a test that fails, in its helpers too"
+)]
+
 mod server;
 
 mod addresses;

@@ -36,19 +36,14 @@ pub(super) fn parse(request: &Incoming) -> Result<Vec<NewEvent>, Unreadable> {
 }
 
 fn entry(entry: &Entry<'_>, raw: &RawValue, events: &mut Vec<NewEvent>) {
-    let Some(changes) = &entry.changes else {
-        return events.push(Change { entry, field: "".into(), raw }.unrecognised());
-    };
-    for raw in changes {
-        let read = Object::of(raw);
-        let field = read.as_ref().and_then(|change| change.text("field")).unwrap_or_default();
-        let value = read.as_ref().and_then(|change| change.object("value"));
-        change(&Change { entry, field, raw }, value, events);
+    match &entry.changes {
+        Some(changes) => changes.iter().for_each(|raw| change(&Change::of(entry, raw), events)),
+        None => events.push(Change::of(entry, raw).unrecognised()),
     }
 }
 
-fn change(change: &Change<'_>, value: Option<Object<'_>>, events: &mut Vec<NewEvent>) {
-    let Some(value) = value else { return events.push(change.unrecognised()) };
+fn change(change: &Change<'_>, events: &mut Vec<NewEvent>) {
+    let Some(value) = change.value.and_then(Object::of) else { return events.push(change.unrecognised()) };
     match &*change.field {
         "messages" | "standby" | "smb_message_echoes" | "message_echoes" => lists(change, &value, events),
         field if notice::is_about_account(field) => events.push(notice::event(change, &value)),

@@ -8,7 +8,7 @@ use super::place::{Change, Place, account, digest_of};
 use crate::json::Object;
 
 /// The fields that tell about an account; those of groups begin with `group_`.
-const FIELDS: [&str; 17] = [
+const FIELDS: [&str; 16] = [
     "account_alerts",
     "account_review_update",
     "account_settings_update",
@@ -24,7 +24,6 @@ const FIELDS: [&str; 17] = [
     "security",
     "smb_app_state_sync",
     "template_category_update",
-    "user_id_update",
     "user_preferences",
 ];
 
@@ -48,18 +47,13 @@ pub(super) fn is_about_account(field: &str) -> bool {
 /// The event of a field that tells about an account.
 pub(super) fn event(change: &Change<'_>, value: &Object<'_>) -> NewEvent {
     let name = if is_alert(&change.field, value) { "account.alert" } else { "account.updated" };
-    let raw = json_of(change);
+    let raw = change.value.unwrap_or(change.raw).to_owned();
     let errors = platform_errors(value.items("errors").unwrap_or_default());
     let notice = Box::new(AccountNotice { field: change.field.clone().into_owned(), errors, raw });
     let event = change.event(name, Content::Account { notice });
     let account = account(value).map(|number| number.into_owned()).or_else(|| event.account.clone());
     // The last notice of a field is the one that holds.
     NewEvent { order_key: account.as_ref().map(|account| format!("{account} {}", change.field)), account, ..event }
-}
-
-fn json_of(change: &Change<'_>) -> Box<RawValue> {
-    let value = Object::of(change.raw).and_then(|change| change.get("value"));
-    value.unwrap_or(change.raw).to_owned()
 }
 
 fn is_alert(field: &str, value: &Object<'_>) -> bool {

@@ -93,18 +93,20 @@ impl<'j> Contacts<'j> {
     /// Everything the person is known by, strongest first; `None` when it is nothing.
     pub(super) fn party(&self, person: &Person<'_>, touch: Touch) -> Option<Party> {
         let contact = self.find(person);
-        let told = |part: fn(&Contact<'j>) -> &Option<Cow<'j, str>>| contact.and_then(|c| part(c).as_deref());
-        let wa_id = told(|c| &c.person.number).or(person.number.as_deref());
+        let shown = contact.map(|contact| &contact.person);
+        let wa_id = shown.and_then(|shown| shown.number.as_deref()).or(person.number.as_deref());
+        let user_id = person.user_id.as_deref().or(shown.and_then(|shown| shown.user_id.as_deref()));
+        let parent_id = person.parent_id.as_deref().or(shown.and_then(|shown| shown.parent_id.as_deref()));
         let names = [
-            ("bsuid", person.user_id.as_deref().or(told(|c| &c.person.user_id))),
+            ("bsuid", user_id),
             ("wa_id", wa_id),
             ("phone", person.number.as_deref().filter(|number| Some(*number) != wa_id)),
-            ("username", told(|c| &c.username)),
-            ("parent_bsuid", person.parent_id.as_deref().or(told(|c| &c.person.parent_id))),
+            ("username", contact.and_then(|contact| contact.username.as_deref())),
+            ("parent_bsuid", parent_id),
         ];
         let named = |(kind, value): (_, Option<&str>)| Some(Identifier::new(kind, value?));
         let identifiers: Vec<Identifier> = names.into_iter().filter_map(named).collect();
-        let name = told(|c| &c.name).map(str::to_owned);
+        let name = contact.and_then(|contact| contact.name.as_deref()).map(str::to_owned);
         (!identifiers.is_empty()).then_some(Party { identifiers, name, touch })
     }
 }

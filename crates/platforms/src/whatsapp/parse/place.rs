@@ -10,7 +10,7 @@ use model::time::Timestamp;
 use serde_json::value::RawValue;
 
 use super::party::Contacts;
-use crate::json::{self, Object};
+use crate::json::Object;
 
 /// What comes before the event types of conversations that another app has at the moment.
 const STANDBY: &str = "whatsapp.standby";
@@ -54,11 +54,20 @@ pub(super) struct Change<'j> {
     pub(super) entry: &'j Entry<'j>,
     /// What it is about; empty where it does not say.
     pub(super) field: Cow<'j, str>,
+    /// What it says; `None` where it says nothing.
+    pub(super) value: Option<&'j RawValue>,
     /// The change as it came.
     pub(super) raw: &'j RawValue,
 }
 
-impl Change<'_> {
+impl<'j> Change<'j> {
+    /// Opens a change.
+    pub(super) fn of(entry: &'j Entry<'j>, raw: &'j RawValue) -> Change<'j> {
+        let read = Object::of(raw);
+        let field = read.as_ref().and_then(|change| change.text("field")).unwrap_or_default();
+        Change { entry, field, value: read.as_ref().and_then(|change| change.get("value")), raw }
+    }
+
     /// An event of the whole change. The entry's time is in its key, because two notices may read the same.
     pub(super) fn event(&self, name: &str, content: Content) -> NewEvent {
         let digest = digest_of(self.raw);
