@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::io;
+use std::iter;
 use std::pin::{Pin, pin};
 
 use bytes::{Bytes, BytesMut};
@@ -21,7 +22,6 @@ use crate::stream::{Opened, Opening};
 use crate::tls;
 
 const ANSWER_HEAD_BYTES_MAX: usize = 64 * 1024;
-const ANSWER_HEADERS_MAX: usize = 128;
 
 /// The only door out; its clones share one pool of connections.
 #[derive(Clone)]
@@ -40,7 +40,6 @@ impl Egress {
             .http1_ignore_invalid_headers_in_responses(true)
             .http1_allow_spaces_after_header_name_in_responses(true)
             .http1_max_buf_size(ANSWER_HEAD_BYTES_MAX)
-            .http1_max_headers(ANSWER_HEADERS_MAX)
             .build(Connector::new(config)?);
         Ok(Egress { client })
     }
@@ -158,60 +157,61 @@ fn not_opened(error: &legacy::Error) -> Option<&NotOpened> {
 
 /// Says what broke an exchange on an open connection; `sent` tells whether the request was being written to it.
 fn broken(error: &(dyn StdError + 'static), sent: bool) -> Failure {
-    let failure = |kind, words: &str| Failure {
+    let causes = || iter::successors(Some(error), |error| (*error).source());
+    let mut of_http = causes().filter_map(|cause| cause.downcast_ref::<hyper::Error>());
+    // The client gives a request back as canceled only when none of it was written.
+    let canceled = of_http.any(hyper::Error::is_canceled);
+    let (kind, words) = causes()
+        .find_map(|cause| broken_http(cause).or_else(|| broken_transport(cause)))
+        .unwrap_or_else(|| (FailureKind::Protocol, format!("the exchange broke off: {error}")));
+    Failure {
         kind,
-        may_have_arrived: sent,
-        words: words.to_owned(),
-    };
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(http) = error.downcast_ref::<hyper::Error>() {
-            if http.is_canceled() {
-                let words = "the connection was closed before the request was sent";
-                return Failure::before_sending(FailureKind::Closed, words);
-            }
-            if http.is_incomplete_message() {
-                return failure(
-                    FailureKind::Closed,
-                    "the connection was closed before the answer was complete",
-                );
-            }
-            if http.is_parse_too_large() {
-                return failure(
-                    FailureKind::Protocol,
-                    "the head of the answer is too large (64 KiB, 128 headers)",
-                );
-            }
-            if http.is_parse() {
-                return failure(
-                    FailureKind::Protocol,
-                    &format!("the answer is not HTTP/1.1: {http}"),
-                );
-            }
-        }
-        if let Some(error) = error.downcast_ref::<io::Error>() {
-            return broken_transport(error, sent);
-        }
-        cause = error.source();
+        may_have_arrived: sent && !canceled,
+        words,
     }
-    failure(FailureKind::Protocol, &format!("the exchange broke off: {error}"))
 }
 
-fn broken_transport(error: &io::Error, may_have_arrived: bool) -> Failure {
-    let (kind, words) = match (tls::tls_error(error), error.kind()) {
-        (Some(error), _) => (FailureKind::Tls, tls::words_of(error, "the other side")),
-        (None, io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => (
+fn broken_http(cause: &(dyn StdError + 'static)) -> Option<(FailureKind, String)> {
+    let error = cause.downcast_ref::<hyper::Error>()?;
+    let (kind, words) = if error.is_canceled() {
+        (
+            FailureKind::Closed,
+            "the connection was closed before the request was sent".to_owned(),
+        )
+    } else if error.is_incomplete_message() {
+        (
+            FailureKind::Closed,
+            "the connection was closed before the answer was complete".to_owned(),
+        )
+    } else if error.is_parse_too_large() {
+        (
+            FailureKind::Protocol,
+            "the head of the answer is too large (over 64 KiB or 100 headers)".to_owned(),
+        )
+    } else if error.is_parse() {
+        (
+            FailureKind::Protocol,
+            format!("the answer is not HTTP/1.1: {error}"),
+        )
+    } else {
+        return None;
+    };
+    Some((kind, words))
+}
+
+fn broken_transport(cause: &(dyn StdError + 'static)) -> Option<(FailureKind, String)> {
+    let error = cause.downcast_ref::<io::Error>()?;
+    if let Some(error) = tls::tls_error(error) {
+        return Some((FailureKind::Tls, tls::words_of(error, "the other side")));
+    }
+    Some(match error.kind() {
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => (
             FailureKind::Protocol,
             format!("the answer's body cannot be read: {error}"),
         ),
-        (None, _) => (
+        _ => (
             FailureKind::Closed,
             format!("the connection broke before the answer was complete: {error}"),
         ),
-    };
-    Failure {
-        kind,
-        may_have_arrived,
-        words,
-    }
+    })
 }

@@ -1,12 +1,13 @@
 //! Events: one immutable thing that happened, its type, and what it says.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::conversation::Party;
-use crate::id::{AccountId, AppId, ConversationId, EventId, ReceiptId, SourceId};
+use crate::id::{AccountId, AppId, ContactId, ConversationId, EventId, ReceiptId, SourceId};
 use crate::message::{AccountNotice, ContactChange, Message, Reaction, Status};
 use crate::time::Timestamp;
 
@@ -160,13 +161,44 @@ pub enum Content {
 }
 
 impl Content {
-    /// The JSON that is stored and delivered; `None` when the request's own body is the content.
-    pub fn to_json(&self) -> Option<String> {
+    /// The JSON that is stored and delivered; `None` when the request's own body is the content. What is told in our
+    /// own words also says who is at the other end.
+    pub fn to_json(&self, contact: Option<(ContactId, &Party)>) -> Option<String> {
         match self {
             Content::Body => None,
             Content::Raw(raw) => Some(raw.get().to_owned()),
-            other => Some(serde_json::to_string(other).expect("content has text keys only")),
+            told => {
+                let contact = contact.map(|(id, party)| ContactView::of(id, party));
+                let told = Told { contact, told };
+                Some(serde_json::to_string(&told).expect("content has text keys only"))
+            }
         }
+    }
+}
+
+/// Content in our own words, and who it is about.
+#[derive(Serialize)]
+struct Told<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contact: Option<ContactView<'a>>,
+    #[serde(flatten)]
+    told: &'a Content,
+}
+
+/// A contact as an event shows them: the id, the name, and each identifier under its own sort.
+#[derive(Serialize)]
+struct ContactView<'a> {
+    id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(flatten)]
+    identifiers: BTreeMap<&'static str, &'a str>,
+}
+
+impl ContactView<'_> {
+    fn of(id: ContactId, party: &Party) -> ContactView<'_> {
+        let identifiers = party.identifiers.iter().map(|name| (name.kind, name.value.as_str())).collect();
+        ContactView { id: id.to_string(), name: party.name.as_deref(), identifiers }
     }
 }
 

@@ -144,13 +144,13 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn settings(value: serde_json::Value) -> Settings {
+    fn settings(value: &serde_json::Value) -> Settings {
         Settings::new(value.as_object().expect("an object").clone())
     }
 
     #[test]
     fn an_unknown_key_is_refused_by_name() {
-        let refusal = known(&settings(json!({"hedder": 1})), &["header"]).expect_err("an unknown key");
+        let refusal = known(&settings(&json!({"hedder": 1})), &["header"]).expect_err("an unknown key");
         assert_eq!(
             refusal,
             "unknown setting \"hedder\": remove it, or use one of header"
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_value_of_the_wrong_kind_is_refused_and_an_absent_one_is_not() {
-        let held = settings(json!({"a": 1, "b": "", "c": "x y", "d": "id"}));
+        let held = settings(&json!({"a": 1, "b": "", "c": "x y", "d": "id"}));
         assert!(text(&held, "a").is_err());
         assert!(text(&held, "b").is_err());
         assert!(flag(&held, "a").is_err());
@@ -176,14 +176,14 @@ mod tests {
     fn a_prefix_never_makes_an_event_type_of_ours() {
         for refused in ["message", "message.x", "account", "a b", "."] {
             assert!(
-                event_prefix(&settings(json!({"event_prefix": refused})), "generic").is_err(),
+                event_prefix(&settings(&json!({"event_prefix": refused})), "generic").is_err(),
                 "{refused}"
             );
         }
         assert_eq!(
-            event_prefix(&settings(json!({"event_prefix": "shop.orders"})), "generic"),
+            event_prefix(&settings(&json!({"event_prefix": "shop.orders"})), "generic"),
             Ok("shop.orders")
         );
-        assert_eq!(event_prefix(&settings(json!({})), "generic"), Ok("generic"));
+        assert_eq!(event_prefix(&settings(&json!({})), "generic"), Ok("generic"));
     }
 }

@@ -22,7 +22,7 @@ use crate::leases::Lease;
 use crate::records::{ATTEMPTS, attempt_row};
 use crate::statuses::unpark;
 use crate::value::{Row, Value};
-use crate::{Queue, Store, routing};
+use crate::{Queue, Store};
 
 const SENDS: Into = Into {
     table: "sends",
@@ -89,8 +89,8 @@ pub struct RecordedSend {
     pub next: Next,
     /// The platform's id of the message, when it took one.
     pub message_id: Option<String>,
-    /// The source it left by, for the events that tell of it.
-    pub source: Arc<Source>,
+    /// The source it left by, for the events that tell of it; `None` when it was removed.
+    pub source: Option<Arc<Source>>,
 }
 
 /// Sends.
@@ -123,11 +123,12 @@ impl Sends<'_> {
         // Sends are few beside events, and a doubled one is dear: the lease is in the row on both engines.
         let sql = format!(
             "UPDATE sends SET state = 1, due_at = ?3, lease = ?4 WHERE id IN
-                (SELECT id FROM sends WHERE due_at <= ?1 AND due_at IS NOT NULL ORDER BY due_at LIMIT ?2{})
+                (SELECT id FROM sends WHERE due_at <= ?1 AND due_at IS NOT NULL AND state = 0
+                ORDER BY due_at LIMIT ?2{})
             RETURNING {COLUMNS}",
             if inner.db.is_embedded() { "" } else { " FOR UPDATE SKIP LOCKED" }
         );
-        let rows = inner.db.write(move |tx| Box::pin(async move { tx.fetch_all(&sql, &args).await })).await?;
+        let rows = inner.db.write(move |tx| Box::pin(async move { claim(tx, &sql, &args, now).await })).await?;
         let claimed = rows.iter().map(|row| Ok(ClaimedSend { lease: Lease { token }, send: send(row)?, line: row.int(11)? }));
         claimed.collect()
     }
@@ -272,6 +273,18 @@ async fn record(tx: &mut Tx, recorded: RecordedSend, context: append::Context) -
     Ok(())
 }
 
+/// Takes what is due. A send whose lease ran out was perhaps taken by the platform just before its worker died: it is
+/// never called again by itself, a status or a person settles it.
+async fn claim(tx: &mut Tx, sql: &str, args: &[Value], now: Timestamp) -> Result<Vec<Row>, Error> {
+    let abandon = "UPDATE sends SET state = 3, due_at = NULL, lease = NULL, last_error =
+            'the process ended during the call: the platform may have taken the message'
+        WHERE due_at <= ?1 AND due_at IS NOT NULL AND state = 1 RETURNING line";
+    for row in tx.fetch_all(abandon, &[now.into()]).await? {
+        promote(tx, row.int(0)?, now).await?;
+    }
+    tx.fetch_all(sql, args).await
+}
+
 async fn promote(tx: &mut Tx, line: i64, now: Timestamp) -> Result<(), Error> {
     let sql = "UPDATE sends SET due_at = ?2 WHERE id = (SELECT min(id) FROM sends WHERE line = ?1 AND state <= 1)
         AND state = 0 AND due_at IS NULL";
@@ -292,7 +305,10 @@ async fn tell(
 ) -> Result<(), Error> {
     let send = &recorded.claimed.send;
     let state = if recorded.next == Next::Delivered { MessageState::Accepted } else { MessageState::Failed };
-    let account = routing_address(&context.routing, send.account)?;
+    // Where the account was removed meanwhile, the send alone tells what became of it.
+    let (Some(source), Some(account)) = (&recorded.source, context.routing.account_by_id(send.account)) else {
+        return Ok(());
+    };
     let status = Status {
         message_id: recorded.message_id.clone().unwrap_or_else(|| send.id.to_string()),
         state,
@@ -304,24 +320,19 @@ async fn tell(
     let event = NewEvent {
         event_type: EventType::from_foreign("message", state.as_str()),
         dedupe_key: Some(DedupeKey::of(&["send", &send.id.to_string(), state.as_str()])),
-        account: Some(account),
+        account: Some(account.address.clone()),
         party: None,
         order_key: None,
         occurred_at: context.now,
         content: Content::Status { status: Box::new(status) },
     };
     let arrival = Arrival {
-        source: Some(Arc::clone(&recorded.source)),
+        source: Some(Arc::clone(source)),
         app: Some(send.app),
         request: None,
         verdict: Verdict::Genuine(Arc::from([event])),
     };
     append::run(tx, &[arrival], context).await.map(|_| ())
-}
-
-fn routing_address(routing: &routing::Routing, account: AccountId) -> Result<String, Error> {
-    let account = routing.account_by_id(account).ok_or(Error::NotFound("account"))?;
-    Ok(account.address.clone())
 }
 
 async fn apply_parked(tx: &mut Tx, send: &OwedSend, message_id: &str) -> Result<(), Error> {

@@ -67,7 +67,7 @@ impl Server {
         Server::start(move |mut connection| async move {
             connection.request().await;
             connection.send(answer).await;
-            std::future::pending().await
+            std::future::pending::<()>().await;
         })
         .await
     }

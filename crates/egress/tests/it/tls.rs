@@ -125,7 +125,7 @@ async fn a_server_without_a_common_cipher_is_refused_in_words() {
     let server = Server::start(|mut connection| async move {
         connection.tcp.readable().await.unwrap();
         connection.send(&[0x15, 3, 3, 0, 2, 2, 40]).await;
-        std::future::pending().await
+        std::future::pending::<()>().await;
     })
     .await;
     let failure = failed(&trusting(&authority()), &format!("https://{}/", server.address)).await;
@@ -136,7 +136,7 @@ async fn a_server_without_a_common_cipher_is_refused_in_words() {
 async fn a_server_that_speaks_no_tls_is_refused_in_words() {
     let server = Server::start(|mut connection| async move {
         connection.send(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
-        std::future::pending().await
+        std::future::pending::<()>().await;
     })
     .await;
     let failure = failed(&trusting(&authority()), &format!("https://{}/", server.address)).await;

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::settings::{Place, Reading};
 use crate::http::Incoming;
 use crate::platform::Unreadable;
-use crate::pointer;
+use crate::{json, pointer};
 
 /// The most items one request may carry.
 const ITEMS_MAX: usize = 10_000;
@@ -31,7 +31,7 @@ pub(super) fn parse(reading: &Reading<'_>, request: &Incoming) -> Result<Vec<New
     };
     let Some(items) = document
         .and_then(|json| pointer::find(json, pointer))
-        .and_then(pointer::items)
+        .and_then(json::items)
     else {
         let event_type = EventType::from_foreign(reading.prefix, "unrecognised");
         return Ok(vec![NewEvent {
@@ -165,5 +165,5 @@ fn form(reading: &Reading<'_>, body: &[u8]) -> Result<Option<Box<RawValue>>, Unr
             .entry(key.into_owned())
             .or_insert_with(|| value.into_owned().into());
     }
-    Ok(Some(crate::json::raw(&object)))
+    Ok(Some(json::raw(&object)))
 }

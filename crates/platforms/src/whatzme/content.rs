@@ -17,11 +17,12 @@ const WRAPPERS: [&str; 7] = [
     "deviceSentMessage",
 ];
 /// Members that stand beside the message and are none.
-const COMPANIONS: [&str; 4] = [
+const COMPANIONS: [&str; 5] = [
     "messageContextInfo",
     "senderKeyDistributionMessage",
     "base64",
     "mediaUrl",
+    "apikey",
 ];
 /// The most wrappers around one message.
 const WRAPPERS_MAX: usize = 8;
@@ -50,27 +51,42 @@ pub(super) struct Spoken {
     pub(super) extra: Option<Box<RawValue>>,
 }
 
-/// Reads the `message` of an item.
-pub(super) fn read(message: &Value) -> Said {
+/// Reads the `message` of an item; `None` when nobody says anything in it, as in most `protocolMessage`s.
+pub(super) fn read(message: &Value) -> Option<Said> {
     let mut message = message;
     for _ in 0..WRAPPERS_MAX {
         if let Some(edited) = message.pointer("/editedMessage/message") {
-            return match edit_of(edited) {
-                Some(edit) => edit,
-                None => Said::Edit {
+            let whole = || {
+                Some(Said::Edit {
                     target: None,
                     spoken: Box::new(spoken(edited)),
-                },
+                })
             };
+            return edit_of(edited).or_else(whole);
         }
-        match WRAPPERS.iter().find_map(|name| message.get(name)?.get("message")) {
+        match unwrapped(message) {
             Some(inner) => message = inner,
             None => break,
         }
     }
-    edit_of(message)
-        .or_else(|| reaction(message))
-        .unwrap_or_else(|| Said::Something(Box::new(spoken(message))))
+    if message.get("protocolMessage").is_some() {
+        return edit_of(message);
+    }
+    members(message).next()?;
+    reaction(message).or_else(|| Some(Said::Something(Box::new(spoken(message)))))
+}
+
+fn unwrapped(message: &Value) -> Option<&Value> {
+    WRAPPERS.iter().find_map(|name| message.get(name)?.get("message"))
+}
+
+fn members(message: &Value) -> impl Iterator<Item = (&str, &Value)> {
+    let all = message
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| (name.as_str(), value));
+    all.filter(|(name, _)| !COMPANIONS.contains(name))
 }
 
 /// A `protocolMessage` that takes a message back or says it anew.
@@ -101,22 +117,10 @@ fn reaction(message: &Value) -> Option<Said> {
 }
 
 fn spoken(message: &Value) -> Spoken {
-    let inner = WRAPPERS
-        .iter()
-        .find_map(|name| message.get(name)?.get("message"))
-        .unwrap_or(message);
-    let members = || {
-        inner
-            .as_object()
-            .into_iter()
-            .flatten()
-            .filter(|(name, _)| !COMPANIONS.contains(&name.as_str()))
-    };
-    let readable = members().find_map(|(name, value)| Some((value, body(name, value, inner)?)));
+    let inner = unwrapped(message).unwrap_or(message);
+    let readable = members(inner).find_map(|(name, value)| Some((value, body(name, value, inner)?)));
     let (value, body) = readable.unwrap_or_else(|| {
-        let (name, value) = members()
-            .next()
-            .map_or(("", &Value::Null), |(name, value)| (name.as_str(), value));
+        let (name, value) = members(inner).next().unwrap_or(("", &Value::Null));
         (value, unsupported(name, inner))
     });
     let context = value.get("contextInfo").unwrap_or(&Value::Null);
@@ -240,13 +244,12 @@ fn forwarded(context: &Value) -> Option<Forwarded> {
         .and_then(Value::as_bool)
         .unwrap_or(score > 0);
     // WhatsApp shows "forwarded many times" from five on.
-    is_forwarded.then(|| {
-        if score >= 5 {
-            Forwarded::Frequently
-        } else {
-            Forwarded::Once
-        }
-    })
+    let often = if score >= 5 {
+        Forwarded::Frequently
+    } else {
+        Forwarded::Once
+    };
+    is_forwarded.then_some(often)
 }
 
 fn unsupported(name: &str, message: &Value) -> Body {

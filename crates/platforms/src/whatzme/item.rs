@@ -34,7 +34,11 @@ impl<'r> Item<'r> {
     /// The events of the item; one, but for a deletion of several messages.
     pub(super) fn events(&self) -> Vec<NewEvent> {
         if self.envelope.name == "messages.delete" {
-            let keys = self.value.get("keys").and_then(Value::as_array);
+            let keys = self
+                .value
+                .get("keys")
+                .and_then(Value::as_array)
+                .filter(|keys| !keys.is_empty());
             let deletion = |value| Item::new(self.envelope, value).deleted_by_key();
             return keys.map_or_else(
                 || vec![self.deleted_by_key()],
@@ -71,7 +75,7 @@ impl<'r> Item<'r> {
         {
             return self.deleted(&self.id()?);
         }
-        match content::read(update.get("message")?) {
+        match content::read(update.get("message")?)? {
             Said::Edit { target, spoken } => {
                 let at = read_time(update.get("messageTimestamp"));
                 self.edited(&target.or_else(|| self.id())?, *spoken, at)
@@ -88,7 +92,7 @@ impl<'r> Item<'r> {
         } else {
             "message.received"
         };
-        let (name, content) = match content::read(message) {
+        let (name, content) = match content::read(message)? {
             Said::Something(spoken) => (
                 name,
                 Content::Message {
@@ -137,7 +141,7 @@ impl<'r> Item<'r> {
     /// Evolution's `messages.edited`, whose item is what a `protocolMessage` of the edit holds.
     fn edited_by_event(&self) -> Option<NewEvent> {
         let wrapped = json!({ "editedMessage": { "message": self.value.get("editedMessage")? } });
-        let Said::Edit { spoken, .. } = content::read(&wrapped) else {
+        let Some(Said::Edit { spoken, .. }) = content::read(&wrapped) else {
             return None;
         };
         let at = self
@@ -155,8 +159,7 @@ impl<'r> Item<'r> {
             ..self.party()?
         };
         let message = self.with_author(target.to_owned(), spoken);
-        let said = serde_json::to_vec(&message.body).expect("a body has text keys only");
-        let said = hex::encode(digest::digest(&digest::SHA256, &said));
+        let said = fingerprint(&message.body);
         let second = at.map_or_else(String::new, |at| at.as_secs().to_string());
         Some(NewEvent {
             dedupe_key: Some(self.key_of("edit", &[target, &second, &said])),
@@ -255,8 +258,13 @@ impl<'r> Item<'r> {
         })
     }
 
+    /// A message that cannot be read yet may come again readable under the same id, so that only the very same
+    /// item is a repeat. Equal updates may be several facts: no key.
     fn unrecognised(&self) -> NewEvent {
+        let is_message = self.value.get("message").is_some() && self.value.get("update").is_none();
+        let id = self.id().filter(|_| is_message);
         NewEvent {
+            dedupe_key: id.map(|id| self.key_of("unrecognised", &[&id, &fingerprint(self.value)])),
             occurred_at: self.occurred_at(),
             ..self.envelope.unrecognised(self.value)
         }
@@ -283,20 +291,13 @@ impl<'r> Item<'r> {
         let mut identifiers = jid.identifiers();
         for name in names {
             let found = Jid::first_of(self.key, &[name]).or_else(|| Jid::first_of(self.value, &[name]));
-            identifiers.extend(
-                found
-                    .filter(|jid| jid.sort() != Sort::Group)
-                    .iter()
-                    .flat_map(Jid::identifiers),
-            );
-        }
-        let mut seen = Vec::with_capacity(identifiers.len());
-        identifiers.retain(|identifier| {
-            !seen.contains(identifier) && {
-                seen.push(identifier.clone());
-                true
+            let found = found.filter(|jid| jid.sort() != Sort::Group);
+            for identifier in found.iter().flat_map(Jid::identifiers) {
+                if !identifiers.contains(&identifier) {
+                    identifiers.push(identifier);
+                }
             }
-        });
+        }
         let name = text(self.value, "pushName").filter(|_| !from_me && !in_group);
         Some(Party {
             identifiers,
@@ -363,6 +364,11 @@ fn state(status: &Value) -> Option<MessageState> {
         "DELIVERY_ACK" => Some(MessageState::Delivered),
         name => MessageState::parse(&name.to_ascii_lowercase()),
     }
+}
+
+fn fingerprint(said: &impl serde::Serialize) -> String {
+    let said = serde_json::to_vec(said).expect("what was read from JSON has text keys only");
+    hex::encode(digest::digest(&digest::SHA256, &said))
 }
 
 fn errors(holder: &Value) -> Vec<PlatformError> {

@@ -140,9 +140,6 @@ fn items(body: &Value) -> Option<Vec<Value>> {
     if let Some(items) = body.as_array() {
         return Some(items.clone());
     }
-    if let Some(payload) = body.get("payload") {
-        return Some(vec![waha::translated(payload)]);
-    }
     let listed = |holder: &Value| {
         let lists: Vec<&Vec<Value>> = ["messages", "statuses"]
             .iter()
@@ -155,7 +152,8 @@ fn items(body: &Value) -> Option<Vec<Value>> {
         data => listed(data).or_else(|| data.is_object().then(|| vec![data.clone()])),
     };
     let itself = || (body.get("key").is_some() && body.get("data").is_none()).then(|| vec![body.clone()]);
-    listed(body).or_else(data).or_else(itself)
+    let payload = || body.get("payload").map(|payload| vec![waha::translated(payload)]);
+    listed(body).or_else(payload).or_else(data).or_else(itself)
 }
 
 /// A copy without the instance's API key, which Evolution puts into every body in clear.

@@ -1,29 +1,29 @@
 //! Tests of the WhatzMeAPI family.
 
+mod send;
+
 use std::time::Duration;
 
 use http::Method;
 use model::conversation::Touch;
 use model::event::{Content, NewEvent};
 use model::receipt::Reason;
-use model::retry::Outcome;
 use model::secret::Secret;
-use model::send::OutgoingMessage;
 use model::source::{SecretRole, Source};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::WhatzMe;
 use crate::fixture::{NOW, every_fixture, post, source, told};
-use crate::http::{Answer, Incoming};
-use crate::platform::{Interpreted, Platform, Sender};
+use crate::http::Incoming;
+use crate::platform::Platform;
 use crate::proof::Rejection;
 
 const VECTOR: &str = r#"{"event":"messages.upsert","messages":[{"key":{"id":"K1","fromMe":false,"remoteJid":"5215500000001@s.whatsapp.net"},"message":{"conversation":"Hola"}}]}"#;
 const VECTOR_HEX: &str = "205dae33b67a294c02a6ad6673fa12b155cffdf2868c8c22c708a9800c3eb5d8";
 
-fn signing(settings: Value) -> Source {
-    source("whatzme", &settings, &[(SecretRole::Signing, "whatz-secret")])
+fn signing(settings: &Value) -> Source {
+    source("whatzme", settings, &[(SecretRole::Signing, "whatz-secret")])
 }
 
 fn signed(hex: &str) -> Incoming {
@@ -31,10 +31,13 @@ fn signed(hex: &str) -> Incoming {
 }
 
 fn refusal(source: &Source, request: &Incoming) -> Option<Reason> {
-    WhatzMe.verify(source, request).err().map(|Rejection(reason)| reason)
+    WhatzMe
+        .verify(source, request)
+        .err()
+        .map(|Rejection(reason)| reason)
 }
 
-fn read(settings: Value, body: impl Into<bytes::Bytes>) -> Vec<NewEvent> {
+fn read(settings: &Value, body: impl Into<bytes::Bytes>) -> Vec<NewEvent> {
     let source = signing(settings);
     let request = sealed(&source, post(&[], body));
     let verified = WhatzMe.verify(&source, &request).expect("a signed request");
@@ -44,57 +47,104 @@ fn read(settings: Value, body: impl Into<bytes::Bytes>) -> Vec<NewEvent> {
 fn sealed(source: &Source, mut request: Incoming) -> Incoming {
     for (name, value) in WhatzMe.sign(source, &Secret::new("whatz-secret"), &request.body, NOW) {
         let name = http::HeaderName::from_bytes(name.as_bytes()).expect("a header's name");
-        request.headers.insert(name, value.parse().expect("a header's value"));
+        request
+            .headers
+            .insert(name, value.parse().expect("a header's value"));
     }
     request
 }
 
 #[test]
 fn every_fixture_gives_the_accepted_events() {
-    every_fixture("whatzme", |body| told(&read(json!({}), body)));
+    every_fixture("whatzme", |body| told(&read(&json!({}), body)));
 }
 
 #[test]
 fn the_vector_is_accepted_and_its_neighbours_are_not() {
-    let source = signing(json!({}));
+    let source = signing(&json!({}));
     assert_eq!(refusal(&source, &signed(VECTOR_HEX)), None);
     assert_eq!(refusal(&source, &signed(&VECTOR_HEX.to_uppercase())), None);
-    assert_eq!(refusal(&source, &signed(&VECTOR_HEX[..62])), Some(Reason::SignatureWrong));
-    assert_eq!(refusal(&source, &signed(&VECTOR_HEX.replace('2', "3"))), Some(Reason::SignatureWrong));
+    assert_eq!(
+        refusal(&source, &signed(&VECTOR_HEX[..62])),
+        Some(Reason::SignatureWrong)
+    );
+    assert_eq!(
+        refusal(&source, &signed(&VECTOR_HEX.replace('2', "3"))),
+        Some(Reason::SignatureWrong)
+    );
     assert_eq!(refusal(&source, &signed("")), Some(Reason::SignatureWrong));
-    assert_eq!(refusal(&source, &post(&[], VECTOR)), Some(Reason::SignatureMissing));
-    for malformed in [VECTOR_HEX.to_owned(), format!("SHA256={VECTOR_HEX}"), format!("sha1={VECTOR_HEX}"), "sha256=xyz".to_owned()] {
+    assert_eq!(
+        refusal(&source, &post(&[], VECTOR)),
+        Some(Reason::SignatureMissing)
+    );
+    for malformed in [
+        VECTOR_HEX.to_owned(),
+        format!("SHA256={VECTOR_HEX}"),
+        format!("sha1={VECTOR_HEX}"),
+        "sha256=xyz".to_owned(),
+    ] {
         let request = post(&[("x-signature", &malformed)], VECTOR);
-        assert_eq!(refusal(&source, &request), Some(Reason::SignatureMalformed), "{malformed}");
+        assert_eq!(
+            refusal(&source, &request),
+            Some(Reason::SignatureMalformed),
+            "{malformed}"
+        );
     }
-    let altered = Incoming { body: VECTOR.replace("Hola", "Holb").into(), ..signed(VECTOR_HEX) };
+    let altered = Incoming {
+        body: VECTOR.replace("Hola", "Holb").into(),
+        ..signed(VECTOR_HEX)
+    };
     assert_eq!(refusal(&source, &altered), Some(Reason::SignatureWrong));
-    let got = Incoming { method: Method::GET, ..signed(VECTOR_HEX) };
+    let got = Incoming {
+        method: Method::GET,
+        ..signed(VECTOR_HEX)
+    };
     assert_eq!(refusal(&source, &got), Some(Reason::MethodNotAllowed));
 }
 
 #[test]
 fn a_rotated_secret_stays_good_until_it_retires() {
-    let secrets = [(SecretRole::Signing, "fresh"), (SecretRole::Signing, "whatz-secret")];
+    let secrets = [
+        (SecretRole::Signing, "fresh"),
+        (SecretRole::Signing, "whatz-secret"),
+    ];
     let mut source = source("whatzme", &json!({}), &secrets);
     source.secrets[1].key.retires_at = Some(NOW.plus(Duration::from_secs(1)));
     assert_eq!(refusal(&source, &signed(VECTOR_HEX)), None);
     source.secrets[1].key.retires_at = Some(NOW);
-    assert_eq!(refusal(&source, &signed(VECTOR_HEX)), Some(Reason::SignatureWrong));
+    assert_eq!(
+        refusal(&source, &signed(VECTOR_HEX)),
+        Some(Reason::SignatureWrong)
+    );
 }
 
 #[test]
 fn signature_and_credential_must_both_hold_where_both_are_demanded() {
-    let secrets = [(SecretRole::Signing, "whatz-secret"), (SecretRole::Credential, "t0ken")];
+    let secrets = [
+        (SecretRole::Signing, "whatz-secret"),
+        (SecretRole::Credential, "t0ken"),
+    ];
     let source = source("whatzme", &json!({ "auth": "bearer" }), &secrets);
     let with = |signature: &str, authorization: &str| {
-        post(&[("x-signature", signature), ("authorization", authorization)], VECTOR)
+        post(
+            &[("x-signature", signature), ("authorization", authorization)],
+            VECTOR,
+        )
     };
     let good = format!("sha256={VECTOR_HEX}");
     assert_eq!(refusal(&source, &with(&good, "Bearer t0ken")), None);
-    assert_eq!(refusal(&source, &with(&good, "Bearer other")), Some(Reason::CredentialWrong));
-    assert_eq!(refusal(&source, &with("sha256=00", "Bearer t0ken")), Some(Reason::SignatureWrong));
-    assert_eq!(refusal(&source, &signed(VECTOR_HEX)), Some(Reason::CredentialMissing));
+    assert_eq!(
+        refusal(&source, &with(&good, "Bearer other")),
+        Some(Reason::CredentialWrong)
+    );
+    assert_eq!(
+        refusal(&source, &with("sha256=00", "Bearer t0ken")),
+        Some(Reason::SignatureWrong)
+    );
+    assert_eq!(
+        refusal(&source, &signed(VECTOR_HEX)),
+        Some(Reason::CredentialMissing)
+    );
 }
 
 #[test]
@@ -102,20 +152,39 @@ fn a_credential_may_stand_alone_when_the_signature_is_switched_off() {
     let settings = json!({ "signature": false, "auth": "basic" });
     let source = source("whatzme", &settings, &[(SecretRole::Credential, "ana:pw")]);
     assert_eq!(WhatzMe.check(&source), Ok(()));
-    assert_eq!(refusal(&source, &post(&[("authorization", "Basic YW5hOnB3")], VECTOR)), None);
-    assert_eq!(refusal(&source, &post(&[("authorization", "Basic YW5hOnB4")], VECTOR)), Some(Reason::CredentialWrong));
-    assert_eq!(refusal(&source, &signed(VECTOR_HEX)), Some(Reason::CredentialMissing));
+    assert_eq!(
+        refusal(&source, &post(&[("authorization", "Basic YW5hOnB3")], VECTOR)),
+        None
+    );
+    assert_eq!(
+        refusal(&source, &post(&[("authorization", "Basic YW5hOnB4")], VECTOR)),
+        Some(Reason::CredentialWrong)
+    );
+    assert_eq!(
+        refusal(&source, &signed(VECTOR_HEX)),
+        Some(Reason::CredentialMissing)
+    );
 }
 
 #[test]
 fn settings_that_would_let_anybody_in_are_refused_and_accept_nothing() {
     let bare = source("whatzme", &json!({ "signature": false }), &[]);
     assert!(WhatzMe.check(&bare).is_err());
-    assert_eq!(refusal(&bare, &post(&[], VECTOR)), Some(Reason::SecretNotConfigured));
+    assert_eq!(
+        refusal(&bare, &post(&[], VECTOR)),
+        Some(Reason::SecretNotConfigured)
+    );
     let no_secret = source("whatzme", &json!({}), &[]);
     assert!(WhatzMe.check(&no_secret).is_err());
-    assert_eq!(refusal(&no_secret, &signed(VECTOR_HEX)), Some(Reason::SecretNotConfigured));
-    assert!(WhatzMe.check(&source("whatzme", &json!({}), &[(SecretRole::Signing, "")])).is_err());
+    assert_eq!(
+        refusal(&no_secret, &signed(VECTOR_HEX)),
+        Some(Reason::SecretNotConfigured)
+    );
+    assert!(
+        WhatzMe
+            .check(&source("whatzme", &json!({}), &[(SecretRole::Signing, "")]))
+            .is_err()
+    );
     for settings in [
         json!({ "auth": "digest" }),
         json!({ "auth": "basic" }),
@@ -127,9 +196,14 @@ fn settings_that_would_let_anybody_in_are_refused_and_accept_nothing() {
         json!({ "messages_per_second": 0 }),
         json!({ "unheard": 1 }),
     ] {
-        assert!(WhatzMe.check(&signing(settings.clone())).is_err(), "{settings}");
+        assert!(WhatzMe.check(&signing(&settings)).is_err(), "{settings}");
     }
-    assert_eq!(WhatzMe.check(&signing(json!({ "auth": "none", "api_base": "https://api.example/v1" }))), Ok(()));
+    assert_eq!(
+        WhatzMe.check(&signing(
+            &json!({ "auth": "none", "api_base": "https://api.example/v1" })
+        )),
+        Ok(())
+    );
 }
 
 #[test]
@@ -138,8 +212,15 @@ fn the_api_key_of_the_envelope_is_never_kept() {
         let file = format!("{}/fixtures/whatzme/{name}.json", env!("CARGO_MANIFEST_DIR"));
         let body = std::fs::read_to_string(file).expect("a fixture");
         assert!(body.contains("FAKE-KEY"), "{name}");
-        for event in read(json!({}), body) {
-            assert!(!event.content.to_json().unwrap_or_default().contains("FAKE-KEY"), "{name}");
+        for event in read(&json!({}), body) {
+            assert!(
+                !event
+                    .content
+                    .to_json(None)
+                    .unwrap_or_default()
+                    .contains("FAKE-KEY"),
+                "{name}"
+            );
         }
     }
 }
@@ -148,24 +229,46 @@ fn the_api_key_of_the_envelope_is_never_kept() {
 fn an_echo_hands_off_only_where_the_source_says_so() {
     let echo = |event: &str, settings| {
         let item = json!({ "key": { "id": "F", "fromMe": true, "remoteJid": "521@s.whatsapp.net" }, "message": { "conversation": "x" } });
-        let events = read(settings, json!({ "event": event, "data": item }).to_string());
+        let events = read(&settings, json!({ "event": event, "data": item }).to_string());
         assert_eq!(events[0].event_type.as_str(), "message.echo");
         events[0].party.as_ref().expect("a party").touch
     };
     assert_eq!(echo("messages.upsert", json!({})), Touch::None);
-    assert_eq!(echo("messages.upsert", json!({ "echo_is_human": true })), Touch::HumanEcho);
-    assert_eq!(echo("send.message", json!({ "echo_is_human": true })), Touch::None);
+    assert_eq!(
+        echo("messages.upsert", json!({ "echo_is_human": true })),
+        Touch::HumanEcho
+    );
+    assert_eq!(
+        echo("send.message", json!({ "echo_is_human": true })),
+        Touch::None
+    );
 }
 
 #[test]
 fn every_item_of_a_request_has_a_key_of_its_own_and_a_repeat_has_the_same() {
     let item = |id: &str, jid: &str, me: bool| json!({ "key": { "id": id, "remoteJid": jid, "fromMe": me }, "message": { "conversation": "x" } });
     let jid = "521@s.whatsapp.net";
-    let items = [item("A", jid, false), item("A", jid, true), item("A", "522@s.whatsapp.net", false), item("B", jid, false)];
-    let body = |instance: &str| json!({ "event": "messages.upsert", "instance": instance, "data": items }).to_string();
-    let keys = |instance| read(json!({}), body(instance)).into_iter().map(|event| event.dedupe_key).collect::<Vec<_>>();
+    let items = [
+        item("A", jid, false),
+        item("A", jid, true),
+        item("A", "522@s.whatsapp.net", false),
+        item("B", jid, false),
+    ];
+    let body = |instance: &str| {
+        json!({ "event": "messages.upsert", "instance": instance, "data": items }).to_string()
+    };
+    let keys = |instance| {
+        read(&json!({}), body(instance))
+            .into_iter()
+            .map(|event| event.dedupe_key)
+            .collect::<Vec<_>>()
+    };
     let (one, other) = (keys("one"), keys("other"));
-    let all: Vec<_> = one.iter().chain(&other).map(|key| key.clone().expect("a key")).collect();
+    let all: Vec<_> = one
+        .iter()
+        .chain(&other)
+        .map(|key| key.clone().expect("a key"))
+        .collect();
     for (n, key) in all.iter().enumerate() {
         assert!(!all[..n].contains(key), "item {n} shares a key");
     }
@@ -174,9 +277,12 @@ fn every_item_of_a_request_has_a_key_of_its_own_and_a_repeat_has_the_same() {
 
 #[test]
 fn the_event_may_be_named_by_the_path_alone() {
-    let source = signing(json!({}));
+    let source = signing(&json!({}));
     let body = r#"{"instance":"acme","data":{"keyId":"P1","fromMe":true,"status":"READ"}}"#;
-    let request = Incoming { path: "/in/src_1/messages-update".to_owned(), ..post(&[], body) };
+    let request = Incoming {
+        path: "/in/src_1/messages-update".to_owned(),
+        ..post(&[], body)
+    };
     let request = sealed(&source, request);
     let verified = WhatzMe.verify(&source, &request).expect("a signed request");
     let events = WhatzMe.parse(&source, &verified).expect("a readable body");
@@ -186,125 +292,12 @@ fn the_event_may_be_named_by_the_path_alone() {
 
 #[test]
 fn a_body_that_is_not_of_this_family_is_unreadable() {
-    let source = signing(json!({}));
+    let source = signing(&json!({}));
     for body in ["", "5", "null", "\"x\"", "{", "[1"] {
         let request = sealed(&source, post(&[], body));
         let verified = WhatzMe.verify(&source, &request).expect("a signed request");
         assert!(WhatzMe.parse(&source, &verified).is_err(), "{body}");
     }
-}
-
-// ── sending ──
-
-fn compose(settings: Value, message: Value) -> Result<crate::http::Call, String> {
-    let secrets = [(SecretRole::Signing, "s"), (SecretRole::AccessToken, "TOKEN")];
-    let source = source("whatzme", &settings, &secrets);
-    let message: OutgoingMessage = serde_json::from_value(message).expect("a message");
-    let sender = Sender { source: &source, account: "ac me", correlation: "snd_1", now: NOW };
-    WhatzMe.compose(&sender, &message).map_err(|unsupported| unsupported.0)
-}
-
-fn body_of(call: &crate::http::Call) -> Value {
-    serde_json::from_slice(&call.body).expect("JSON")
-}
-
-#[test]
-fn a_text_is_sent_as_the_guide_says() {
-    let text = json!({ "to": "5215512345678@s.whatsapp.net", "type": "text", "text": { "body": "¡Hola!" } });
-    let call = compose(json!({ "api_base": "https://api.example/" }), text).expect("a call");
-    assert_eq!(call.url, "https://api.example/messages/send");
-    assert!(call.headers.contains(&("authorization".to_owned(), "Bearer TOKEN".to_owned())));
-    assert_eq!(body_of(&call), json!({ "to": "5215512345678", "type": "text", "text": { "body": "¡Hola!" } }));
-}
-
-#[test]
-fn a_file_is_sent_by_its_link() {
-    let document = json!({ "to": "+521", "type": "document", "document": { "link": "https://x.example/a.pdf", "filename": "a.pdf" } });
-    let call = compose(json!({ "api_base": "https://api.example", "send_path": "/v2/send" }), document).expect("a call");
-    assert_eq!(call.url, "https://api.example/v2/send");
-    let file = json!({ "link": "https://x.example/a.pdf", "filename": "a.pdf" });
-    assert_eq!(body_of(&call), json!({ "to": "521", "type": "document", "document": file }));
-}
-
-#[test]
-fn evolution_is_spoken_where_the_source_says_so() {
-    let text = json!({ "to": "120363000000000001@g.us", "type": "text", "text": { "body": "hi" } });
-    let call = compose(json!({ "api_base": "https://evo.example", "dialect": "evolution" }), text).expect("a call");
-    assert_eq!(call.url, "https://evo.example/message/sendText/ac%20me");
-    assert!(call.headers.contains(&("apikey".to_owned(), "TOKEN".to_owned())));
-    assert_eq!(body_of(&call), json!({ "number": "120363000000000001@g.us", "text": "hi" }));
-}
-
-#[test]
-fn what_cannot_be_sent_is_said_in_words() {
-    let base = || json!({ "api_base": "https://api.example" });
-    let text = json!({ "to": "521", "type": "text", "text": { "body": "x" } });
-    let with = |more: Value| {
-        let mut message = text.clone();
-        message.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
-        message
-    };
-    for (settings, message) in [
-        (json!({}), text.clone()),
-        (base(), with(json!({ "reply_to": "K1" }))),
-        (base(), with(json!({ "to": { "bsuid": "US.1" } }))),
-        (base(), with(json!({ "to": "somebody" }))),
-        (base(), with(json!({ "to": "status@broadcast" }))),
-        (base(), with(json!({ "type": "reaction", "reaction": { "message_id": "K1", "emoji": "x" } }))),
-        (base(), with(json!({ "type": "image", "image": { "id": "m1" } }))),
-        (json!({ "api_base": "https://e.example", "dialect": "evolution", "instance": ".." }), text.clone()),
-    ] {
-        let refusal = compose(settings, message.clone()).expect_err("a refusal");
-        assert!(refusal.len() > 20, "{message}: {refusal}");
-    }
-}
-
-fn interpreted(settings: Value, status: u16, body: &str) -> Interpreted {
-    let answer = Answer { status, retry_after_secs: Some(7), body: bytes::Bytes::copy_from_slice(body.as_bytes()) };
-    WhatzMe.interpret(&signing(settings), &answer)
-}
-
-#[test]
-fn the_id_of_a_sent_message_is_found_wherever_it_is() {
-    let id = |settings, body| interpreted(settings, 201, body);
-    for body in [r#"{"messages":[{"id":"M"}]}"#, r#"{"key":{"id":"M"}}"#, r#"{"id":"M"}"#, r#"{"messageId":"M"}"#] {
-        let found = id(json!({}), body);
-        assert_eq!((found.outcome, found.message_id.as_deref()), (Outcome::Done, Some("M")), "{body}");
-    }
-    let own = id(json!({ "message_id_pointer": "/data/0/ref" }), r#"{"id":"no","data":[{"ref":7}]}"#);
-    assert_eq!(own.message_id.as_deref(), Some("7"));
-    for silent in ["", "{}", "ok", r#"{"id":null}"#] {
-        let found = id(json!({}), silent);
-        assert_eq!((found.outcome, found.message_id), (Outcome::Done, None), "{silent}");
-    }
-}
-
-#[test]
-fn an_answer_is_read_by_whether_the_message_may_have_left() {
-    let outcome = |status, body| interpreted(json!({}), status, body);
-    for status in [429, 503] {
-        let Outcome::Retry { after, .. } = outcome(status, "").outcome else { panic!("{status} is retried") };
-        assert_eq!(after, Some(Duration::from_secs(7)));
-    }
-    for status in [500, 502, 504] {
-        assert!(matches!(outcome(status, r#"{"error":"x"}"#).outcome, Outcome::Unknown(_)), "{status}");
-    }
-    assert!(matches!(outcome(507, r#"{"error":"x"}"#).outcome, Outcome::Retry { .. }));
-    assert!(matches!(outcome(520, "<html>").outcome, Outcome::Unknown(_)));
-    assert_eq!(outcome(400, r#"{"message":"bad number"}"#).outcome, Outcome::Refused("400: bad number".to_owned()));
-    assert!(matches!(outcome(302, "").outcome, Outcome::Refused(_)));
-    for (status, stopped) in [(401, true), (403, true), (404, false)] {
-        let answer = outcome(status, "");
-        assert!(matches!(answer.outcome, Outcome::Refused(_)));
-        assert_eq!(answer.account_stopped, stopped, "{status}");
-    }
-}
-
-#[test]
-fn the_pace_is_the_settings_or_none() {
-    assert_eq!(WhatzMe.pace(&signing(json!({}))), None);
-    let pace = WhatzMe.pace(&signing(json!({ "messages_per_second": 4 }))).expect("a pace");
-    assert_eq!(pace.account_interval, Duration::from_millis(250));
 }
 
 fn any_json() -> impl Strategy<Value = Value> {
@@ -313,27 +306,28 @@ fn any_json() -> impl Strategy<Value = Value> {
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
-        "messages.(upsert|update|delete|edited)|REVOKE|READ|1@lid|[a-z@.]{0,6}".prop_map(Value::from),
+        "messages\\.(upsert|update|delete|edited)|REVOKE|READ|1@lid|[a-z@.]{0,6}".prop_map(Value::from),
     ];
     plain.prop_recursive(6, 64, 6, move |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::btree_map(names, inner, 0..6).prop_map(|map| Value::Object(map.into_iter().collect())),
+            prop::collection::btree_map(names, inner, 0..6)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
         ]
     })
 }
 
 proptest! {
     #[test]
-    fn no_json_panics_the_parser_and_no_item_vanishes(body in any_json(), event in "messages.(upsert|update|delete|edited)") {
+    fn no_json_panics_the_parser_and_no_item_vanishes(body in any_json(), event in "messages\\.(upsert|update|delete|edited)") {
         let mut body = body;
         if let Some(members) = body.as_object_mut() {
             members.insert("event".to_owned(), event.into());
         }
         prop_assume!(body.is_object() || body.is_array());
-        let events = read(json!({}), body.to_string());
+        let events = read(&json!({}), body.to_string());
         let listed = body.get("messages").and_then(Value::as_array).map_or(0, Vec::len);
-        prop_assert!(body.get("payload").is_some() || events.len() >= listed || body.is_array());
+        prop_assert!(events.len() >= listed);
         for event in events {
             prop_assert!(!matches!(event.content, Content::Body));
         }
@@ -341,7 +335,7 @@ proptest! {
 
     #[test]
     fn no_bytes_panic_the_parser(body in prop::collection::vec(any::<u8>(), 0..300)) {
-        let source = signing(json!({}));
+        let source = signing(&json!({}));
         let request = sealed(&source, post(&[], body));
         let verified = WhatzMe.verify(&source, &request).expect("a signed request");
         let _ = WhatzMe.parse(&source, &verified);
@@ -349,6 +343,6 @@ proptest! {
 
     #[test]
     fn no_settings_panic_the_check(key in "auth|signature|signature_header|api_base|dialect|send_path|[a-z]{1,5}", value in any_json()) {
-        let _ = WhatzMe.check(&signing(json!({ key: value })));
+        let _ = WhatzMe.check(&signing(&json!({ key: value })));
     }
 }

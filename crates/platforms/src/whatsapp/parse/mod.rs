@@ -3,12 +3,12 @@
 //! Items are opened one by one, so that one that cannot be read spoils no other. What cannot be read becomes a
 //! `whatsapp.unrecognised` event that holds the smallest piece of JSON around it.
 
-mod place;
-mod party;
-mod message;
 mod body;
-mod status;
+mod message;
 mod notice;
+mod party;
+mod place;
+mod status;
 
 use model::event::NewEvent;
 use serde_json::value::RawValue;
@@ -25,9 +25,13 @@ pub(super) fn parse(request: &Incoming) -> Result<Vec<NewEvent>, Unreadable> {
     let envelope = json::object(&request.body)?;
     let object = envelope.text("object").unwrap_or_default();
     if object != OBJECT {
-        return Err(Unreadable(format!("\"object\" is \"{object}\", not \"{OBJECT}\"")));
+        return Err(Unreadable(format!(
+            "\"object\" is \"{object}\", not \"{OBJECT}\""
+        )));
     }
-    let entries = envelope.items("entry").ok_or_else(|| Unreadable("\"entry\" is not a list".to_owned()))?;
+    let entries = envelope
+        .items("entry")
+        .ok_or_else(|| Unreadable("\"entry\" is not a list".to_owned()))?;
     let mut events = Vec::with_capacity(entries.len());
     for raw in entries {
         entry(&Entry::of(raw, request.received_at), raw, &mut events);
@@ -37,13 +41,17 @@ pub(super) fn parse(request: &Incoming) -> Result<Vec<NewEvent>, Unreadable> {
 
 fn entry(entry: &Entry<'_>, raw: &RawValue, events: &mut Vec<NewEvent>) {
     match &entry.changes {
-        Some(changes) => changes.iter().for_each(|raw| change(&Change::of(entry, raw), events)),
+        Some(changes) => changes
+            .iter()
+            .for_each(|raw| change(&Change::of(entry, raw), events)),
         None => events.push(Change::of(entry, raw).unrecognised()),
     }
 }
 
 fn change(change: &Change<'_>, events: &mut Vec<NewEvent>) {
-    let Some(value) = change.value.and_then(Object::of) else { return events.push(change.unrecognised()) };
+    let Some(value) = change.value.and_then(Object::of) else {
+        return events.push(change.unrecognised());
+    };
     match &*change.field {
         "messages" | "standby" | "smb_message_echoes" | "message_echoes" => lists(change, &value, events),
         field if notice::is_about_account(field) => events.push(notice::event(change, &value)),

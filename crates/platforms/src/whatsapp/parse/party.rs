@@ -8,6 +8,9 @@ use serde_json::value::RawValue;
 
 use crate::json::Object;
 
+/// The sorts of names a person has, strongest first.
+pub(super) const KINDS: [&str; 5] = ["bsuid", "wa_id", "phone", "username", "parent_bsuid"];
+
 /// How an item names a person; any of it may be absent since people can have usernames (platforms.md 1.13).
 #[derive(Default)]
 pub(super) struct Person<'j> {
@@ -22,7 +25,11 @@ pub(super) struct Person<'j> {
 impl<'j> Person<'j> {
     /// Reads the members of these names.
     pub(super) fn of(item: &Object<'j>, number: &str, user_id: &str, parent_id: &str) -> Person<'j> {
-        Person { number: item.text(number), user_id: item.text(user_id), parent_id: item.text(parent_id) }
+        Person {
+            number: item.text(number),
+            user_id: item.text(user_id),
+            parent_id: item.text(parent_id),
+        }
     }
 
     /// The name to show for the person.
@@ -80,13 +87,15 @@ impl<'j> Contacts<'j> {
 
     /// The contact an item means.
     pub(super) fn find(&self, person: &Person<'_>) -> Option<&Contact<'j>> {
-        let by = |name: &Option<Cow<'_, str>>| name.as_ref().and_then(|name| self.places.get(&**name)).copied();
+        let by =
+            |name: &Option<Cow<'_, str>>| name.as_ref().and_then(|name| self.places.get(&**name)).copied();
         match by(&person.user_id).or_else(|| by(&person.number)) {
             Some(place) => self.all.get(place),
             // A number may be spelled in two ways; two different user ids are two people.
-            None => self.all.first().filter(|only| {
-                self.is_pair && (person.user_id.is_none() || only.person.user_id.is_none())
-            }),
+            None => self
+                .all
+                .first()
+                .filter(|only| self.is_pair && (person.user_id.is_none() || only.person.user_id.is_none())),
         }
     }
 
@@ -94,24 +103,41 @@ impl<'j> Contacts<'j> {
     pub(super) fn party(&self, person: &Person<'_>, touch: Touch) -> Option<Party> {
         let contact = self.find(person);
         let shown = contact.map(|contact| &contact.person);
-        let wa_id = shown.and_then(|shown| shown.number.as_deref()).or(person.number.as_deref());
-        let user_id = person.user_id.as_deref().or(shown.and_then(|shown| shown.user_id.as_deref()));
-        let parent_id = person.parent_id.as_deref().or(shown.and_then(|shown| shown.parent_id.as_deref()));
-        let names = [
-            ("bsuid", user_id),
-            ("wa_id", wa_id),
-            ("phone", person.number.as_deref().filter(|number| Some(*number) != wa_id)),
-            ("username", contact.and_then(|contact| contact.username.as_deref())),
-            ("parent_bsuid", parent_id),
-        ];
-        let named = |(kind, value): (_, Option<&str>)| Some(Identifier::new(kind, value?));
-        let identifiers: Vec<Identifier> = names.into_iter().filter_map(named).collect();
-        let name = contact.and_then(|contact| contact.name.as_deref()).map(str::to_owned);
-        (!identifiers.is_empty()).then_some(Party { identifiers, name, touch })
+        let wa_id = shown
+            .and_then(|shown| shown.number.as_deref())
+            .or(person.number.as_deref());
+        let user_id = person
+            .user_id
+            .as_deref()
+            .or(shown.and_then(|shown| shown.user_id.as_deref()));
+        let parent_id = person
+            .parent_id
+            .as_deref()
+            .or(shown.and_then(|shown| shown.parent_id.as_deref()));
+        let phone = person.number.as_deref().filter(|number| Some(*number) != wa_id);
+        let username = contact.and_then(|contact| contact.username.as_deref());
+        let names = KINDS
+            .into_iter()
+            .zip([user_id, wa_id, phone, username, parent_id]);
+        let identifiers: Vec<Identifier> = names
+            .filter_map(|(kind, value)| Some(Identifier::new(kind, value?)))
+            .collect();
+        let name = contact
+            .and_then(|contact| contact.name.as_deref())
+            .map(str::to_owned);
+        (!identifiers.is_empty()).then_some(Party {
+            identifiers,
+            name,
+            touch,
+        })
     }
 }
 
 /// The party of a group: the conversation is the group's, whoever speaks in it.
 pub(super) fn group(id: &str, touch: Touch) -> Party {
-    Party { identifiers: vec![Identifier::new("group", id)], name: None, touch }
+    Party {
+        identifiers: vec![Identifier::new("group", id)],
+        name: None,
+        touch,
+    }
 }

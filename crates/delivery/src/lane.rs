@@ -1,0 +1,325 @@
+//! The lane of deliveries: claim, build, sign, post, classify, record.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use dispatcher::{Lane, LaneError};
+use egress::{Egress, Exchange, Limits, Request};
+use http::Method;
+use model::delivery::{Attempt, AttemptOf, Phases};
+use model::endpoint::{Endpoint, EndpointState, Format};
+use model::event::{Content, EventType, NewEvent};
+use model::id::{AttemptId, EndpointId};
+use model::retry::{Jitter, Next, Outcome};
+use model::time::Timestamp;
+use store::arrivals::{Arrival, Verdict};
+use store::claims::Claimed;
+use store::records::Recorded;
+use store::{Error, Queue, Store};
+
+use crate::classify::{Health, classify};
+use crate::health::{Act, Failing};
+use crate::{envelope, signature};
+
+/// How long a claim lasts: longer than any attempt, shorter than anybody wants to wait after a crash.
+const LEASE: Duration = Duration::from_secs(30);
+/// The longest an attempt may take, whatever the endpoint says, so that its lease outlasts it.
+const TIMEOUT_MAX: Duration = Duration::from_secs(25);
+/// How much of an answer's headers is kept, in bytes.
+const HEADERS_KEPT_MAX: usize = 4 * 1024;
+/// How much of an answer's body is kept with the attempt, in bytes.
+const EXCERPT_MAX: usize = 4 * 1024;
+
+/// Makes numbers in `0.0..1.0` that spread retries.
+pub type Spread = Arc<dyn Fn() -> f64 + Send + Sync>;
+
+/// Events owed to endpoints.
+pub struct DeliveryLane {
+    store: Store,
+    egress: Egress,
+    spread: Spread,
+    user_agent: String,
+    /// Attempts under way of each endpoint: all, and retries among them.
+    busy: Mutex<HashMap<EndpointId, (u16, u16)>>,
+    failing: Failing,
+}
+
+impl DeliveryLane {
+    /// A lane over a store and the way out.
+    pub fn new(store: Store, egress: Egress, spread: Spread, version: &str) -> DeliveryLane {
+        let user_agent = format!("Gancho/{version} (webhooks)");
+        DeliveryLane { store, egress, spread, user_agent, busy: Mutex::default(), failing: Failing::default() }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.store.clock().now()
+    }
+
+    fn request(&self, claimed: &Claimed, now: Timestamp) -> Result<Request, String> {
+        let endpoint = &claimed.endpoint;
+        let (body, content_type, signed) = match endpoint.format {
+            Format::Standard => {
+                let body = envelope::standard(claimed, &self.store.routing());
+                (body, "application/json".to_owned(), Vec::new())
+            }
+            Format::Platform => self.original(claimed, now)?,
+        };
+        let mut headers = endpoint.headers.clone();
+        headers.push(("content-type".to_owned(), content_type));
+        headers.push(("user-agent".to_owned(), self.user_agent.clone()));
+        headers.extend(signature::headers(&endpoint.keys, &claimed.event.id.to_string(), now, &body));
+        headers.extend(signed);
+        Ok(Request {
+            method: Method::POST,
+            url: endpoint.url.clone(),
+            headers,
+            body: Bytes::from(body),
+            allow_http: endpoint.allow_http,
+        })
+    }
+
+    /// The original bytes, signed in the platform's own scheme with the endpoint's current key.
+    fn original(&self, claimed: &Claimed, now: Timestamp) -> Result<(Vec<u8>, String, Headers), String> {
+        let gone = "the original request is no longer kept: it cannot be delivered in the platform's format";
+        let original = claimed.original.as_ref().ok_or(gone)?;
+        let routing = self.store.routing();
+        let source = claimed.event.source.and_then(|id| routing.source(id)).ok_or("its source was removed")?;
+        let platform = platforms::registry::find(&source.platform).ok_or("its platform is not known")?;
+        let key = claimed.endpoint.keys.iter().find(|key| key.is_active(now)).ok_or("the endpoint has no key")?;
+        let signed = platform.sign(source, &key.secret, &original.body, now);
+        let content_type = original.content_type.clone().unwrap_or_else(|| "application/json".to_owned());
+        Ok((original.body.clone(), content_type, signed))
+    }
+
+    fn attempt_of(&self, claimed: &Claimed, id: AttemptId, exchange: &Exchange, outcome: &Outcome) -> Attempt {
+        let error = match outcome {
+            Outcome::Done => None,
+            Outcome::Retry { cause, .. } => Some(cause.clone()),
+            Outcome::Refused(cause) | Outcome::Unknown(cause) => Some(cause.clone()),
+        };
+        let answer = exchange.result.as_ref().ok();
+        Attempt {
+            id,
+            of: AttemptOf::Delivery(claimed.id),
+            number: claimed.attempts + 1,
+            status: answer.map(|answer| answer.status),
+            error,
+            peer: exchange.peer.map(|peer| peer.to_string()),
+            phases: exchange.phases,
+            answer_headers: answer.map(|answer| header_lines(&answer.headers)).unwrap_or_default(),
+            answer_excerpt: answer.map(|a| a.body[..a.body.len().min(EXCERPT_MAX)].to_vec()).unwrap_or_default(),
+        }
+    }
+
+    fn recorded(&self, claimed: &Claimed, attempt: Option<Attempt>, next: Next) -> Recorded {
+        Recorded {
+            lease: claimed.lease,
+            id: claimed.id,
+            endpoint: claimed.endpoint.id,
+            line: claimed.line,
+            on_dead: claimed.endpoint.on_dead,
+            attempt,
+            next,
+        }
+    }
+
+    fn start(&self, claimed: &Claimed) {
+        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        let (all, retries) = busy.entry(claimed.endpoint.id).or_default();
+        *all += 1;
+        *retries += u16::from(claimed.attempts > 0);
+    }
+
+    fn end(&self, claimed: &Claimed) {
+        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((all, retries)) = busy.get_mut(&claimed.endpoint.id) {
+            *all = all.saturating_sub(1);
+            *retries = retries.saturating_sub(u16::from(claimed.attempts > 0));
+            if *all == 0 {
+                busy.remove(&claimed.endpoint.id);
+            }
+        }
+    }
+
+    /// Does what follows for the endpoint. A failure to write it down is logged: the next exchange says it again.
+    async fn act(&self, endpoint: &Endpoint, act: Act) {
+        let endpoints = self.store.endpoints();
+        let done = match act {
+            Act::Nothing => return,
+            Act::Remember(since) => endpoints.set_failing_since(endpoint.id, Some(since)).await,
+            Act::Recovered => match endpoints.set_failing_since(endpoint.id, None).await {
+                Ok(()) => self.tell(endpoint, "endpoint.recovered").await,
+                failed => failed,
+            },
+            Act::Disable if endpoint.state == EndpointState::Disabled => return,
+            Act::Disable => match endpoints.set_state(endpoint.id, EndpointState::Disabled).await {
+                Ok(()) => self.tell(endpoint, "endpoint.disabled").await,
+                failed => failed,
+            },
+        };
+        if let Err(error) = done {
+            tracing::warn!(%error, endpoint = %endpoint.id, "the endpoint's health could not be written down");
+        }
+    }
+
+    async fn tell(&self, endpoint: &Endpoint, event_type: &str) -> Result<(), Error> {
+        let about = serde_json::json!({ "endpoint": endpoint.id.to_string(), "name": endpoint.name });
+        self.append_own(endpoint, event_type, &about).await
+    }
+
+    /// Says that a delivery has died. Nothing is said of a notice that died, or they would never end.
+    async fn tell_dead(&self, claimed: &Claimed, cause: &str) {
+        if ["delivery.dead", "endpoint.disabled", "endpoint.recovered"].contains(&claimed.event.event_type.as_str()) {
+            return;
+        }
+        let about = serde_json::json!({
+            "delivery": claimed.id.to_string(),
+            "event": claimed.event.id.to_string(),
+            "event_type": claimed.event.event_type.as_str(),
+            "endpoint": claimed.endpoint.id.to_string(),
+            "cause": cause,
+        });
+        if let Err(error) = self.append_own(&claimed.endpoint, "delivery.dead", &about).await {
+            tracing::warn!(%error, delivery = %claimed.id, "the notice of a dead delivery could not be stored");
+        }
+    }
+
+    async fn append_own(&self, endpoint: &Endpoint, event_type: &str, about: &serde_json::Value) -> Result<(), Error> {
+        let raw = serde_json::value::to_raw_value(about).expect("a map of text can be written as JSON");
+        let event = NewEvent {
+            event_type: EventType::from_foreign("", event_type),
+            dedupe_key: None,
+            account: None,
+            party: None,
+            order_key: None,
+            occurred_at: self.now(),
+            content: Content::Raw(raw),
+        };
+        let verdict = Verdict::Genuine(Arc::from([event]));
+        let arrival = Arrival { source: None, app: Some(endpoint.app), request: None, verdict };
+        self.store.arrivals().append(arrival).await.map(|_| ())
+    }
+}
+
+type Headers = Vec<(String, String)>;
+
+/// What one attempt came to.
+pub struct Done {
+    recorded: Recorded,
+    health: Health,
+}
+
+impl Lane for DeliveryLane {
+    type Claimed = Claimed;
+    type Done = Done;
+
+    fn name(&self) -> &'static str {
+        "deliveries"
+    }
+
+    async fn woken(&self) {
+        self.store.woken(Queue::Deliveries).await;
+    }
+
+    async fn claim(&self, limit: usize) -> Result<Vec<Claimed>, LaneError> {
+        let busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        let claimed = self.store.deliveries().claim(limit, busy, LEASE).await.map_err(failed)?;
+        claimed.iter().for_each(|claimed| self.start(claimed));
+        Ok(claimed)
+    }
+
+    async fn attempt(&self, claimed: &Claimed) -> Done {
+        // Whatever happens, a panic too, the endpoint's slot is free again afterwards.
+        let _slot = Slot { lane: self, claimed };
+        let id = self.store.fresh_id();
+        let now = self.now();
+        if claimed.damaged {
+            let cause = "the stored event differs from what was accepted: it is kept and not delivered".to_owned();
+            tracing::error!(event = %claimed.event.id, "a stored event is damaged");
+            return Done { recorded: self.recorded(claimed, None, Next::Dead(cause)), health: Health::Unclear };
+        }
+        let request = match self.request(claimed, now) {
+            Ok(request) => request,
+            Err(cause) => {
+                return Done { recorded: self.recorded(claimed, None, Next::Dead(cause)), health: Health::Unclear };
+            }
+        };
+        let limits = Limits { deadline: claimed.endpoint.timeout.min(TIMEOUT_MAX), ..Limits::default() };
+        let exchange = self.egress.exchange(request, limits).await;
+        let ended = self.now();
+        let verdict = classify(&exchange, ended);
+        let attempt = self.attempt_of(claimed, id, &exchange, &verdict.outcome);
+        let jitter = Jitter((self.spread)());
+        let next = match verdict.endpoint {
+            // The delivery waits with its endpoint: it is held, not dead.
+            Health::Gone => Next::RetryAt(ended),
+            Health::Works | Health::Fails | Health::Unclear => {
+                claimed.endpoint.retry.next(attempt.number, &verdict.outcome, ended, jitter)
+            }
+        };
+        Done { recorded: self.recorded(claimed, Some(attempt), next), health: verdict.endpoint }
+    }
+
+    fn panicked(&self, claimed: &Claimed) -> Done {
+        let cause = "the attempt failed inside Gancho; this is a bug, please report it".to_owned();
+        let outcome = Outcome::Retry { after: None, cause: cause.clone() };
+        let next = claimed.endpoint.retry.next(claimed.attempts + 1, &outcome, self.now(), Jitter(0.5));
+        let attempt = Attempt {
+            id: self.store.fresh_id(),
+            of: AttemptOf::Delivery(claimed.id),
+            number: claimed.attempts + 1,
+            status: None,
+            error: Some(cause),
+            peer: None,
+            phases: Phases::default(),
+            answer_headers: String::new(),
+            answer_excerpt: Vec::new(),
+        };
+        Done { recorded: self.recorded(claimed, Some(attempt), next), health: Health::Unclear }
+    }
+
+    async fn record(&self, claimed: &Claimed, done: &Done) -> Result<(), LaneError> {
+        // An endpoint that is gone is disabled before its delivery is due again.
+        let act = self.failing.observe(&claimed.endpoint, done.health, self.now());
+        self.act(&claimed.endpoint, act).await;
+        let recorded = self.store.deliveries().record(done.recorded.clone()).await.map_err(failed);
+        if let (Ok(()), Next::Dead(cause)) = (&recorded, &done.recorded.next) {
+            self.tell_dead(claimed, cause).await;
+        }
+        recorded
+    }
+}
+
+/// An attempt's place among those its endpoint allows.
+struct Slot<'l> {
+    lane: &'l DeliveryLane,
+    claimed: &'l Claimed,
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        self.lane.end(self.claimed);
+    }
+}
+
+fn failed(error: Error) -> LaneError {
+    match error {
+        Error::LeaseLost => LaneError::LeaseLost,
+        other => LaneError::Failed(Box::new(other)),
+    }
+}
+
+fn header_lines(headers: &http::HeaderMap) -> String {
+    let mut lines = String::new();
+    for (name, value) in headers {
+        let line = format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes()));
+        if lines.len() + line.len() > HEADERS_KEPT_MAX {
+            break;
+        }
+        lines.push_str(&line);
+    }
+    lines
+}

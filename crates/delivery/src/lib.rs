@@ -1,0 +1,9 @@
+//! Events out to endpoints: signed, in order, retried, and every attempt recorded.
+
+pub mod lane;
+pub mod envelope;
+pub mod signature;
+pub mod classify;
+pub mod health;
+
+pub use crate::lane::DeliveryLane;

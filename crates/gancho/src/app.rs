@@ -1,0 +1,174 @@
+//! The wiring, in start order: store, way out, lanes, doors. Stopping goes the other way round.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use control::{Control, Random};
+use delivery::DeliveryLane;
+use dispatcher::Limits;
+use egress::Egress;
+use ingest::Ingest;
+use model::time::Clock;
+use sending::SendingLane;
+use store::{Faults, Location, Store};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::front::Front;
+use crate::listener::{self, Bounds};
+use crate::maintenance;
+use crate::operations::Readiness;
+use crate::settings::Config;
+
+/// How often work is looked for when nothing announces it.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
+/// How many calls to platforms may be under way at once.
+const SENDS_IN_FLIGHT: usize = 64;
+
+/// A running gateway.
+pub struct App {
+    address: SocketAddr,
+    store: Store,
+    control: Control,
+    shutdown: CancellationToken,
+    readiness: Arc<Readiness>,
+    tasks: JoinSet<()>,
+}
+
+/// What a gateway is started with besides its configuration: the world, passed in.
+#[derive(Clone)]
+pub struct World {
+    /// Where "now" comes from.
+    pub clock: Clock,
+    /// Where secrets and spread come from.
+    pub random: Random,
+    /// Failures to inject; none outside tests.
+    pub faults: Faults,
+}
+
+impl World {
+    /// The real one.
+    pub fn real() -> World {
+        World { clock: Clock::System, random: Random::system(), faults: Faults::default() }
+    }
+}
+
+impl App {
+    /// Opens the store, starts the lanes, then opens the doors. Ready when it returns.
+    pub async fn start(config: &Config, world: World) -> anyhow::Result<App> {
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}: is another Gancho running?", config.listen))?;
+        let address = listener.local_addr()?;
+        let store = open_store(config, &world).await?;
+        let egress = Egress::new(&egress::Config { allowed: config.egress_allow.clone(), ..Default::default() })?;
+        let admin_hash = config.admin_token.as_ref().map(|token| control::tokens::hash(token.expose()));
+        let control = Control::new(store.clone(), world.random.clone(), admin_hash);
+        let ingest = Ingest::new(
+            store.clone(),
+            ingest::Config { body_bytes_max: config.body_bytes_max, ..ingest::Config::default() },
+        );
+        let shutdown = CancellationToken::new();
+        let readiness = Arc::new(Readiness::new(store.clone(), ingest.clone()));
+        let mut app = App { address, store, control, shutdown, readiness, tasks: JoinSet::new() };
+        app.start_lanes(config, &egress, &world);
+        app.start_maintenance(config);
+        app.open_doors(config, listener, ingest);
+        Ok(app)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What an operator can do.
+    pub fn control(&self) -> &Control {
+        &self.control
+    }
+
+    /// The store it works on.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Resolves when the store can no longer be trusted: the process must end and start anew.
+    pub async fn unsound(&self) {
+        let mut look = tokio::time::interval(Duration::from_millis(200));
+        while self.store.is_sound() {
+            look.tick().await;
+        }
+    }
+
+    /// Refuses new work, finishes what is under way, and ends.
+    pub async fn stop(mut self) {
+        self.readiness.drain();
+        self.shutdown.cancel();
+        while self.tasks.join_next().await.is_some() {}
+    }
+
+    fn start_lanes(&mut self, config: &Config, egress: &Egress, world: &World) {
+        let random = world.random.clone();
+        let spread: delivery::lane::Spread = Arc::new(move || random.fraction());
+        let version = env!("CARGO_PKG_VERSION");
+        let deliveries = DeliveryLane::new(self.store.clone(), egress.clone(), Arc::clone(&spread), version);
+        let sends = SendingLane::new(self.store.clone(), egress.clone(), spread, config.egress_http);
+        let limits = |in_flight| Limits {
+            in_flight,
+            claim_max: in_flight,
+            poll_interval: POLL_INTERVAL,
+            drain: config.drain,
+            ..Limits::default()
+        };
+        let shutdown = self.shutdown.clone();
+        self.tasks.spawn(dispatcher::run(Arc::new(deliveries), limits(config.deliveries_in_flight), shutdown.clone()));
+        self.tasks.spawn(dispatcher::run(Arc::new(sends), limits(SENDS_IN_FLIGHT), shutdown));
+    }
+
+    fn start_maintenance(&mut self, config: &Config) {
+        let keep = store::retention::Keep {
+            bodies: config.keep_bodies,
+            metadata: config.keep_metadata,
+            ..store::retention::Keep::default()
+        };
+        self.tasks.spawn(maintenance::retain(self.store.clone(), keep, self.shutdown.clone()));
+        self.tasks.spawn(maintenance::follow_routing(self.store.clone(), self.shutdown.clone()));
+    }
+
+    fn open_doors(&mut self, config: &Config, listener: TcpListener, ingest: Ingest) {
+        let router = api::router(self.control.clone()).merge(crate::operations::router(Arc::clone(&self.readiness)));
+        let bounds = Bounds {
+            connections_max: config.connections_max,
+            per_address_max: config.connections_per_address_max,
+            drain: config.drain,
+        };
+        let front = Front::new(ingest, router);
+        self.tasks.spawn(listener::serve(listener, front, bounds, self.shutdown.clone()));
+    }
+}
+
+/// Opens the store that the configuration names.
+pub async fn open_store(config: &Config, world: &World) -> anyhow::Result<Store> {
+    let location = Location::parse(config.store.expose())?;
+    let settings = store::Config { location, node: config.node, faults: world.faults.clone() };
+    Store::open(&settings, world.clock.clone()).await.context("the store cannot be opened")
+}
+
+/// Resolves at the first signal to end; a second one ends the process at once.
+pub async fn asked_to_end() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tokio::spawn(async move {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        std::process::exit(130);
+    });
+    Ok(())
+}

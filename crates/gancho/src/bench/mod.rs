@@ -1,0 +1,142 @@
+//! Measures the product as it runs: the real server in a process of its own, over real HTTP, against the floor (the
+//! same server and checks with no store) in the same sitting. Only ratios of one run mean anything.
+
+pub mod floor;
+mod child;
+mod load;
+mod report;
+mod scene;
+mod sink;
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+use crate::cli::BenchArgs;
+use child::Child;
+use load::{Load, Taken};
+use report::Line;
+use scene::Scene;
+use sink::Sink;
+
+/// Contacts the messages come from.
+pub(crate) const CONTACTS: u64 = 1_000;
+/// How long the sink may wait for the last deliveries.
+const DRAIN: Duration = Duration::from_secs(120);
+
+/// Runs one benchmark and prints its table.
+pub async fn run(args: &BenchArgs) -> anyhow::Result<()> {
+    let lines = match args.what.as_str() {
+        "ingest" => ingest(args).await?,
+        "cycle" => cycle(args).await?,
+        "delivery" => delivery(args).await?,
+        "backlog" => backlog(args).await?,
+        "listing" => listing(args).await?,
+        other => bail!("there is no benchmark {other}"),
+    };
+    report::print(&lines, args.json);
+    Ok(())
+}
+
+fn span(args: &BenchArgs) -> Duration {
+    Duration::from_secs(args.seconds.max(1))
+}
+
+/// Durable 2xx a second with nobody to deliver to.
+async fn ingest(args: &BenchArgs) -> anyhow::Result<Vec<Line>> {
+    let floor = floor_of(args, None).await?;
+    let scene = Scene::build(args, None).await?;
+    let child = scene.serve().await?;
+    let load = Load { address: child.address, path: scene.path.clone(), connections: args.connections, rate: args.rate };
+    load.run(Duration::from_secs(1)).await?;
+    let before = child.usage()?;
+    let taken = load.run(span(args)).await?;
+    let usage = child.usage()?.since(&before);
+    let line = Line::of("ingest", args, &taken).with_usage(usage, taken.count).with_ratio(taken.rate() / floor.rate());
+    let line = line.with_kept(scene.kept_per_event().await?);
+    child.stop().await?;
+    Ok(vec![Line::of("floor", args, &floor), line])
+}
+
+/// Request to delivered and recorded, sustained.
+async fn cycle(args: &BenchArgs) -> anyhow::Result<Vec<Line>> {
+    let sink = Sink::start().await?;
+    let floor = floor_of(args, Some(sink.url())).await?;
+    let scene = Scene::build(args, Some(sink.url())).await?;
+    let child = scene.serve().await?;
+    let load = Load { address: child.address, path: scene.path.clone(), connections: args.connections, rate: args.rate };
+    sink.expect_new();
+    let before = child.usage()?;
+    let started = tokio::time::Instant::now();
+    let taken = load.run(span(args)).await?;
+    let arrived = sink.wait_for_messages(taken.count, DRAIN).await;
+    let took = started.elapsed();
+    let usage = child.usage()?.since(&before);
+    if arrived < taken.count {
+        bail!("{arrived} of {} acknowledged messages were delivered", taken.count);
+    }
+    let sustained = taken.count as f64 / took.as_secs_f64();
+    let mut line = Line::of("cycle", args, &taken).with_usage(usage, taken.count);
+    line.rate = sustained;
+    let line = line.with_ratio(sustained / floor.rate()).with_kept(scene.kept_per_event().await?);
+    let end_to_end = Line::of("end to end", args, &sink.latencies());
+    child.stop().await?;
+    Ok(vec![Line::of("floor", args, &floor), line, end_to_end])
+}
+
+/// The drain of what was owed before the start.
+async fn delivery(args: &BenchArgs) -> anyhow::Result<Vec<Line>> {
+    let owed = if args.stored == 0 { 20_000 } else { args.stored };
+    let sink = Sink::start().await?;
+    let scene = Scene::build(&BenchArgs { stored: owed, ..args.clone() }, Some(sink.url())).await?;
+    sink.expect_new();
+    let started = tokio::time::Instant::now();
+    let child = scene.serve().await?;
+    let arrived = sink.wait_for_messages(owed, DRAIN).await;
+    let took = started.elapsed();
+    if arrived < owed {
+        bail!("{arrived} of {owed} deliveries arrived in {DRAIN:?}");
+    }
+    let usage = child.usage()?;
+    let taken = Taken { count: owed, took, latencies: Vec::new() };
+    child.stop().await?;
+    Ok(vec![Line::of("delivery", args, &taken).with_usage(usage, owed)])
+}
+
+/// Start to ready, and memory, with much waiting.
+async fn backlog(args: &BenchArgs) -> anyhow::Result<Vec<Line>> {
+    let owed = if args.stored == 0 { 100_000 } else { args.stored };
+    // Nobody listens there: everything stays owed.
+    let nowhere = "http://127.0.0.1:9/".to_owned();
+    let scene = Scene::build(&BenchArgs { stored: owed, ..args.clone() }, Some(nowhere)).await?;
+    let started = tokio::time::Instant::now();
+    let child = scene.serve().await?;
+    let ready = Taken { count: 1, took: started.elapsed(), latencies: vec![started.elapsed()] };
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let usage = child.usage()?;
+    child.stop().await?;
+    Ok(vec![Line::of("backlog: start to ready", args, &ready).with_usage(usage, 1)])
+}
+
+/// The newest 50 of each list, by each single filter.
+async fn listing(args: &BenchArgs) -> anyhow::Result<Vec<Line>> {
+    let sink = Sink::start().await?;
+    let scene = Scene::build(&BenchArgs { stored: args.stored.max(1_000), ..args.clone() }, Some(sink.url())).await?;
+    let child = scene.serve().await?;
+    let mut lines = Vec::new();
+    for path in scene.listings().await? {
+        let taken = load::get_many(child.address, &path, &scene.token, 200).await.with_context(|| path.clone())?;
+        lines.push(Line::of(&path, args, &taken));
+    }
+    child.stop().await?;
+    Ok(lines)
+}
+
+async fn floor_of(args: &BenchArgs, forward: Option<String>) -> anyhow::Result<Taken> {
+    let child = Child::floor(scene::APP_SECRET, forward)?;
+    let load = Load { address: child.address, path: "/".to_owned(), connections: args.connections, rate: None };
+    load.run(Duration::from_secs(1)).await?;
+    let taken = load.run(span(args)).await?;
+    child.stop().await?;
+    Ok(taken)
+}

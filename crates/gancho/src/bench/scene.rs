@@ -1,0 +1,224 @@
+//! What is there before a measurement: a store with one WhatsApp source, perhaps an endpoint, perhaps a past.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use bytes::Bytes;
+use futures_util::future::try_join_all;
+use http::{HeaderMap, HeaderValue, Method};
+use model::access::App;
+use model::endpoint::{CONCURRENCY_DEFAULT, Endpoint, EndpointState, Format, OnDead, Order, Subscription};
+use model::event::EventPattern;
+use model::retry::RetryPolicy;
+use model::secret::{Key, Secret};
+use model::source::{SecretRole, Settings, Source, SourceSecret, UnknownAccounts};
+use model::time::{Clock, Timestamp};
+use platforms::http::Incoming;
+use platforms::proof::{Hash, mac};
+use platforms::registry;
+use store::arrivals::{Arrival, Request, Verdict};
+use store::{Faults, Location, Store};
+
+use super::child::Child;
+use crate::cli::BenchArgs;
+
+/// What requests of a benchmark are signed with.
+pub(crate) const APP_SECRET: &str = "bench-app-secret";
+/// The admin token of a benchmark's gateway; it lives as long as the run, on loopback.
+const TOKEN: &str = "bench-token-bench-token-bench-token-bench";
+/// How many arrivals are appended at a time while the past is made.
+const PREFILL_AT_ONCE: u64 = 2_048;
+
+/// A store made for one measurement.
+pub(crate) struct Scene {
+    location: Location,
+    store_text: String,
+    folder: Option<PathBuf>,
+    /// The source's path.
+    pub(crate) path: String,
+    /// The admin token.
+    pub(crate) token: String,
+}
+
+impl Scene {
+    /// Makes the store: a source, an endpoint where one is named, and `stored` events of the past.
+    pub(crate) async fn build(args: &BenchArgs, endpoint: Option<String>) -> anyhow::Result<Scene> {
+        let (location, store_text, folder) = place(&args.store)?;
+        let config = store::Config { location: location.clone(), node: 1, faults: Faults::default() };
+        let store = Store::open(&config, Clock::System).await?;
+        let app = App { id: store.fresh_id(), name: "bench".to_owned() };
+        store.access().save_app(app.clone()).await?;
+        let source = source(&store, &app);
+        store.sources().save(source.clone()).await?;
+        if let Some(url) = endpoint {
+            store.endpoints().save(self::endpoint(&store, &app, url)).await?;
+        }
+        let scene = Scene {
+            location,
+            store_text,
+            folder,
+            path: format!("/in/{}", source.id),
+            token: TOKEN.to_owned(),
+        };
+        let source = store.routing().source(source.id).cloned().context("the source was just saved")?;
+        prefill(&store, &source, args.stored).await?;
+        Ok(scene)
+    }
+
+    /// The gateway over this store.
+    pub(crate) async fn serve(&self) -> anyhow::Result<Child> {
+        let setting = |key: &str, value: &str| (format!("GANCHO_{key}"), value.to_owned());
+        Child::gateway(&[
+            setting("STORE", &self.store_text),
+            setting("ADMIN_TOKEN", TOKEN),
+            setting("EGRESS_ALLOW", "127.0.0.0/8"),
+        ])
+        .await
+    }
+
+    /// Bytes on disk per event, the log included; only the embedded store can tell.
+    pub(crate) async fn kept_per_event(&self) -> anyhow::Result<Option<f64>> {
+        let Some(folder) = &self.folder else { return Ok(None) };
+        let config = store::Config { location: self.location.clone(), node: 2, faults: Faults::default() };
+        let events = Store::open(&config, Clock::System).await?.stats().counts().await?.events;
+        let bytes = std::fs::metadata(folder.join("gancho.db"))?.len();
+        Ok(Some(bytes as f64 / events.max(1) as f64))
+    }
+
+    /// Every list with every single filter, as paths of the API.
+    pub(crate) async fn listings(&self) -> anyhow::Result<Vec<String>> {
+        let config = store::Config { location: self.location.clone(), node: 2, faults: Faults::default() };
+        let store = Store::open(&config, Clock::System).await?;
+        let newest = store.events().list(Default::default(), model::page::PageRequest::newest(1)).await?;
+        let event = newest.items.first().context("the past has events")?;
+        let mut paths: Vec<String> =
+            ["events", "receipts", "deliveries", "conversations", "contacts", "messages"].map(|list| format!("/v1/{list}?limit=50")).into();
+        paths.push("/v1/events?limit=50&type=message.received".to_owned());
+        paths.push("/v1/events?limit=50&type=conversation.resolved".to_owned());
+        paths.extend(event.source.map(|id| format!("/v1/events?limit=50&source={id}")));
+        paths.extend(event.conversation.map(|id| format!("/v1/events?limit=50&conversation={id}")));
+        for state in ["pending", "held", "delivered", "dead"] {
+            paths.push(format!("/v1/deliveries?limit=50&state={state}"));
+        }
+        paths.push("/v1/receipts?limit=50&state=rejected".to_owned());
+        Ok(paths)
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        if let Some(folder) = &self.folder {
+            // Left behind at worst: it is a temporary folder.
+            let _ = std::fs::remove_dir_all(folder);
+        }
+    }
+}
+
+fn place(store: &str) -> anyhow::Result<(Location, String, Option<PathBuf>)> {
+    if store != "sqlite" {
+        return Ok((Location::parse(store)?, store.to_owned(), None));
+    }
+    let name = format!("gancho-bench-{}-{}", std::process::id(), Clock::System.now().as_millis());
+    let folder: PathBuf = Path::new(&std::env::temp_dir()).join(name);
+    Ok((Location::Folder(folder.clone()), format!("sqlite:{}", folder.display()), Some(folder)))
+}
+
+fn source(store: &Store, app: &App) -> Source {
+    let secret = |role, text: &str| SourceSecret { role, key: Key::current(Secret::new(text)) };
+    Source {
+        id: store.fresh_id(),
+        app: app.id,
+        platform: "whatsapp".to_owned(),
+        name: "bench".to_owned(),
+        path: None,
+        secrets: vec![secret(SecretRole::Signing, APP_SECRET), secret(SecretRole::VerifyToken, "bench-verify")],
+        settings: Settings::default(),
+        unknown_accounts: UnknownAccounts::Adopt,
+        allowed_networks: Vec::new(),
+        rate_per_second: None,
+    }
+}
+
+/// An endpoint that wants messages only, so that one request is one delivery.
+fn endpoint(store: &Store, app: &App, url: String) -> Endpoint {
+    let types = EventPattern::new("message.*").into_iter().collect();
+    Endpoint {
+        id: store.fresh_id(),
+        app: app.id,
+        name: "bench".to_owned(),
+        url,
+        format: Format::Standard,
+        subscription: Subscription { types, ..Subscription::default() },
+        keys: vec![Key::current(Secret::new("whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX"))],
+        headers: Vec::new(),
+        retry: RetryPolicy::standard(),
+        concurrency: CONCURRENCY_DEFAULT,
+        timeout: Duration::from_secs(15),
+        order: Order::ByConversation,
+        on_dead: OnDead::Skip,
+        allow_http: true,
+        state: EndpointState::Enabled,
+        failing_since: None,
+    }
+}
+
+async fn prefill(store: &Store, source: &Arc<Source>, stored: u64) -> anyhow::Result<()> {
+    let mut done = 0;
+    while done < stored {
+        let until = (done + PREFILL_AT_ONCE).min(stored);
+        let arrivals: anyhow::Result<Vec<Arrival>> = (done..until).map(|number| arrival(source, number)).collect();
+        try_join_all(arrivals?.into_iter().map(|arrival| store.arrivals().append(arrival))).await?;
+        done = until;
+    }
+    Ok(())
+}
+
+/// A message of the past, read by the same adapter as those over the wire.
+fn arrival(source: &Arc<Source>, number: u64) -> anyhow::Result<Arrival> {
+    let body = Bytes::from(message(1 << 40 | number, number % super::CONTACTS));
+    let mut headers = HeaderMap::new();
+    let signature = hex::encode(mac(Hash::Sha256, APP_SECRET.as_bytes(), &[&body]));
+    headers.insert("x-hub-signature-256", HeaderValue::from_str(&format!("sha256={signature}"))?);
+    let incoming = Incoming {
+        method: Method::POST,
+        path: "/".to_owned(),
+        query: None,
+        headers,
+        body: body.clone(),
+        received_at: Clock::System.now(),
+    };
+    let platform = registry::find("whatsapp").context("the adapter is always there")?;
+    let verified = platform.verify(source, &incoming)?;
+    let events = platform.parse(source, &verified)?;
+    let request = Request {
+        receipt: None,
+        method: "POST".to_owned(),
+        path: "/in/bench".to_owned(),
+        peer: "127.0.0.1".to_owned(),
+        headers: "content-type: application/json\n".to_owned(),
+        body,
+    };
+    Ok(Arrival { source: Some(Arc::clone(source)), app: None, request: Some(request), verdict: Verdict::Genuine(events.into()) })
+}
+
+/// A WhatsApp text message of about 1 KB. Its text begins with the time it was made.
+pub(crate) fn message(number: u64, contact: u64) -> String {
+    let now = Clock::System.now();
+    let filler = "x".repeat(480);
+    format!(
+        r#"{{"object":"whatsapp_business_account","entry":[{{"id":"100000000000001","changes":[{{"field":"messages","value":{{"messaging_product":"whatsapp","metadata":{{"display_phone_number":"15550000001","phone_number_id":"200000000000001"}},"contacts":[{{"profile":{{"name":"Contact {contact}"}},"wa_id":"1555{contact:07}"}}],"messages":[{{"from":"1555{contact:07}","id":"wamid.BENCH{number:020}","timestamp":"{}","type":"text","text":{{"body":"sent_at={} {filler}"}}}}]}}}}]}}]}}"#,
+        now.as_secs(),
+        now.as_millis(),
+    )
+}
+
+/// When a message was made, read from a delivery of it.
+pub(crate) fn sent_at(body: &[u8]) -> Option<Timestamp> {
+    let mark = b"sent_at=";
+    let at = body.windows(mark.len()).position(|window| window == mark)? + mark.len();
+    let digits: Vec<u8> = body[at..].iter().copied().take_while(u8::is_ascii_digit).collect();
+    std::str::from_utf8(&digits).ok()?.parse().ok().map(Timestamp::from_millis)
+}

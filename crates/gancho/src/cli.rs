@@ -1,0 +1,149 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// The webhook gateway for conversations.
+#[derive(Debug, Parser)]
+#[command(name = "gancho", version, about, after_help = "Examples:
+  gancho demo                      see a conversation go through, with nothing to set up
+  gancho serve --set listen=0.0.0.0:8080
+  gancho bench ingest --seconds 5")]
+pub struct Cli {
+    /// The configuration file; `gancho.toml` is read when it is there.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Sets one setting, over file and environment; may be given several times.
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub set: Vec<(String, String)>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Shows a whole conversation on this machine: a simulated WhatsApp number, the gateway, and a bot.
+    Demo(DemoArgs),
+    /// Runs the gateway.
+    Serve,
+    /// Measures the product as it runs, against the floor of the same server without a store.
+    Bench(BenchArgs),
+    /// The floor of a bench: the same server and checks without a store.
+    #[command(hide = true)]
+    Floor(FloorArgs),
+    /// Checks that everything in the store adds up and that no byte of the file is damaged.
+    Check,
+    /// Brings the store's schema up to date.
+    Migrate,
+    /// Makes an admin token and prints it once.
+    Token {
+        /// What to call it.
+        #[arg(long, default_value = "admin")]
+        name: String,
+        /// What it may do: admin, operator, viewer or sender.
+        #[arg(long, default_value = "admin")]
+        role: String,
+    },
+    /// Signs a body as Standard Webhooks does and prints the headers.
+    Sign(SignArgs),
+    /// Verifies a body and its Standard Webhooks headers.
+    Verify(VerifyArgs),
+    /// Looks at the configuration.
+    Config {
+        /// What to look at.
+        #[command(subcommand)]
+        what: ConfigCommand,
+    },
+}
+
+/// What to look at of the configuration.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Every setting, its value and where the value came from.
+    Print,
+    /// A complete, commented example file.
+    Example,
+}
+
+/// How to show the demo.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Ends when the conversation is over; the exit code is 0 only if everything arrived once and in order.
+    #[arg(long)]
+    pub once: bool,
+    /// How many messages the customer sends.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub messages: u32,
+}
+
+/// What to measure and how.
+#[derive(Clone, Debug, Args)]
+pub struct BenchArgs {
+    /// What: ingest, delivery, cycle, backlog or listing.
+    #[arg(value_parser = ["ingest", "delivery", "cycle", "backlog", "listing"])]
+    pub what: String,
+    /// The store: `sqlite` (a fresh temporary folder) or `postgres://…`.
+    #[arg(long, default_value = "sqlite")]
+    pub store: String,
+    /// How many connections the load comes over.
+    #[arg(long, default_value_t = 64)]
+    pub connections: usize,
+    /// How long to measure, in seconds.
+    #[arg(long, default_value_t = 5)]
+    pub seconds: u64,
+    /// How many events are there already, or wait already.
+    #[arg(long, default_value_t = 0)]
+    pub stored: u64,
+    /// Offers this many requests a second instead of as many as possible.
+    #[arg(long)]
+    pub rate: Option<u64>,
+    /// Prints one JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What the floor does besides checking signatures.
+#[derive(Clone, Debug, Args)]
+pub struct FloorArgs {
+    /// The secret that requests are signed with.
+    #[arg(long)]
+    pub secret: String,
+    /// Where to post each body before answering.
+    #[arg(long)]
+    pub forward: Option<String>,
+}
+
+/// What to sign.
+#[derive(Debug, Args)]
+pub struct SignArgs {
+    /// The secret, `whsec_…`.
+    #[arg(long)]
+    pub secret: String,
+    /// The id of the message.
+    #[arg(long)]
+    pub id: String,
+    /// Seconds since the epoch; now when absent.
+    #[arg(long)]
+    pub timestamp: Option<i64>,
+    /// The file with the body; standard input when absent.
+    pub body: Option<PathBuf>,
+}
+
+/// What to verify.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// What was signed, and with what.
+    #[command(flatten)]
+    pub signed: SignArgs,
+    /// The `webhook-signature` header.
+    #[arg(long)]
+    pub signature: String,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("as in listen=127.0.0.1:9000")?;
+    Ok((key.trim().to_owned(), value.to_owned()))
+}

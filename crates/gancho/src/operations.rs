@@ -1,0 +1,98 @@
+//! What machines ask: alive, ready, and how it goes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use ingest::Ingest;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use store::Store;
+
+/// How long the store may take to show that it can write.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What is asked about.
+pub struct Readiness {
+    store: Store,
+    ingest: Ingest,
+    draining: AtomicBool,
+}
+
+impl Readiness {
+    /// Ready as long as the store can write.
+    pub fn new(store: Store, ingest: Ingest) -> Readiness {
+        Readiness { store, ingest, draining: AtomicBool::new(false) }
+    }
+
+    /// Not ready from now on.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    async fn check(&self) -> Result<(), &'static str> {
+        if self.draining.load(Ordering::Acquire) {
+            return Err("draining\n");
+        }
+        if !self.store.is_sound() {
+            return Err("the store must be opened anew\n");
+        }
+        match tokio::time::timeout(PROBE_TIMEOUT, self.store.stats().ping()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err("the store cannot write\n"),
+            Err(_) => Err("the store is slow\n"),
+        }
+    }
+}
+
+/// `/livez`, `/readyz`, `/startupz`, `/healthz` and `/metrics`.
+pub fn router(readiness: Arc<Readiness>) -> Router {
+    Router::new()
+        .route("/livez", get(|| async { "alive\n" }))
+        .route("/readyz", get(ready))
+        .route("/healthz", get(ready))
+        .route("/startupz", get(|| async { "started\n" }))
+        .route("/metrics", get(metrics))
+        .with_state(readiness)
+}
+
+async fn ready(State(readiness): State<Arc<Readiness>>) -> (StatusCode, &'static str) {
+    match readiness.check().await {
+        Ok(()) => (StatusCode::OK, "ready\n"),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
+    }
+}
+
+type Label = [(&'static str, String); 1];
+
+async fn metrics(State(readiness): State<Arc<Readiness>>) -> Result<impl axum::response::IntoResponse, StatusCode> {
+    let backlog = readiness.store.stats().backlog().await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+    let mut registry = Registry::with_prefix("gancho");
+    let requests = Family::<Label, Counter>::default();
+    for (result, count) in readiness.ingest.metrics().requests_total() {
+        requests.get_or_create(&[("result", result.to_owned())]).inc_by(count);
+    }
+    registry.register("ingest_requests", "Requests by what came of them", requests);
+    let events: Counter = Counter::default();
+    events.inc_by(readiness.ingest.metrics().events_total());
+    registry.register("events", "New events", events);
+    let depth = Family::<Label, Gauge>::default();
+    for (state, count) in [("due", backlog.due), ("in_line", backlog.in_line), ("sends", backlog.sends)] {
+        depth.get_or_create(&[("state", state.to_owned())]).set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+    registry.register("queue_depth", "Work that is waiting, by where it waits", depth);
+    let build = Family::<Label, Gauge>::default();
+    build.get_or_create(&[("version", env!("CARGO_PKG_VERSION").to_owned())]).set(1);
+    registry.register("build_info", "The version that runs", build);
+    let mut text = String::new();
+    encode(&mut text, &registry).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    Ok(([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text))
+}

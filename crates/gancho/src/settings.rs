@@ -1,0 +1,294 @@
+//! Every setting there is, as one table: its name, its meaning, its default, and how it is read.
+//!
+//! Help, `config print`, the example file and the reference page come from this table.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use model::retry::parse_wait;
+use model::secret::Secret;
+
+/// Everything that can be configured, read.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Which store: `sqlite:<folder>` or `postgres://…`; the text may hold a password.
+    pub store: Secret,
+    /// This node's number among those on the same database.
+    pub node: u16,
+    /// The first admin token.
+    pub admin_token: Option<Secret>,
+    /// Networks that deliveries and sends may reach although they are not public.
+    pub egress_allow: Vec<IpNet>,
+    /// Whether platforms may be called over plain http.
+    pub egress_http: bool,
+    /// The largest body that is read, in bytes.
+    pub body_bytes_max: usize,
+    /// How many connections may be open at once.
+    pub connections_max: usize,
+    /// How many of them may come from one address.
+    pub connections_per_address_max: usize,
+    /// How many deliveries may be under way at once.
+    pub deliveries_in_flight: usize,
+    /// How long bodies and contents are kept.
+    pub keep_bodies: Duration,
+    /// How long everything else is kept.
+    pub keep_metadata: Duration,
+    /// How long shutdown waits for what is under way.
+    pub drain: Duration,
+    /// Whether logs are JSON.
+    pub log_json: bool,
+    /// What is logged.
+    pub log: String,
+}
+
+/// One setting.
+pub struct Setting {
+    /// Its key in the file; `GANCHO_` and capitals make the environment variable of it.
+    pub key: &'static str,
+    /// What it means, in English and in Spanish.
+    pub doc: (&'static str, &'static str),
+    /// What holds when nobody says otherwise.
+    pub default: &'static str,
+    /// Whether its value is never shown.
+    pub is_secret: bool,
+    /// Another environment variable that platforms as a service set for the same thing.
+    pub also: Option<&'static str>,
+    read: fn(&mut Config, &str) -> Result<(), String>,
+}
+
+impl Setting {
+    /// The environment variable.
+    pub fn variable(&self) -> String {
+        format!("GANCHO_{}", self.key.to_ascii_uppercase())
+    }
+
+    /// Reads a value into the configuration; says what is wrong with it in words.
+    pub fn apply(&self, config: &mut Config, value: &str) -> Result<(), String> {
+        (self.read)(config, value)
+    }
+}
+
+const PLAIN: Setting =
+    Setting { key: "", doc: ("", ""), default: "", is_secret: false, also: None, read: |_, _| Ok(()) };
+
+/// Every setting there is.
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        key: "listen",
+        doc: (
+            "address and port to listen on; `PORT` alone keeps the address",
+            "dirección y puerto donde escuchar; `PORT` solo cambia el puerto",
+        ),
+        default: "127.0.0.1:8080",
+        also: Some("PORT"),
+        read: |config, text| {
+            if let Ok(port) = text.parse::<u16>() {
+                config.listen.set_port(port);
+                return Ok(());
+            }
+            set(&mut config.listen, text, "an address and a port, such as 127.0.0.1:8080")
+        },
+        ..PLAIN
+    },
+    Setting {
+        key: "store",
+        doc: (
+            "`sqlite:<folder>` (embedded) or `postgres://…`",
+            "`sqlite:<carpeta>` (integrado) o `postgres://…`",
+        ),
+        default: "sqlite:./gancho-data",
+        is_secret: true,
+        also: Some("DATABASE_URL"),
+        read: |config, text| {
+            config.store = Secret::new(text);
+            store::Location::parse(text).map(|_| ()).map_err(|error| error.to_string())
+        },
+        ..PLAIN
+    },
+    Setting {
+        key: "node",
+        doc: (
+            "number of this node, different on each node of the same PostgreSQL (0 to 1023)",
+            "número de este nodo, distinto en cada nodo del mismo PostgreSQL (0 a 1023)",
+        ),
+        default: "0",
+        read: |config, text| {
+            set(&mut config.node, text, "a whole number")?;
+            if config.node < model::id::NODES_MAX { Ok(()) } else { Err("at most 1023".to_owned()) }
+        },
+        ..PLAIN
+    },
+    Setting {
+        key: "admin_token",
+        doc: (
+            "first admin token, at least 32 characters; without it nobody can use the API",
+            "primer token de administración, de al menos 32 caracteres; sin él nadie puede usar la API",
+        ),
+        default: "",
+        is_secret: true,
+        read: |config, text| {
+            if !text.is_empty() && text.len() < 32 {
+                return Err("at least 32 characters; `openssl rand -hex 32` makes a good one".to_owned());
+            }
+            config.admin_token = (!text.is_empty()).then(|| Secret::new(text));
+            Ok(())
+        },
+        ..PLAIN
+    },
+    Setting {
+        key: "egress_allow",
+        doc: (
+            "networks (CIDR, comma-separated) that may be delivered to although they are not public",
+            "redes (CIDR, separadas por comas) a las que se puede entregar aunque no sean públicas",
+        ),
+        read: |config, text| {
+            let networks = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+            let read: Result<Vec<IpNet>, _> = networks.map(str::parse).collect();
+            config.egress_allow = read.map_err(|_| "networks such as 10.0.0.0/8,192.168.0.0/16".to_owned())?;
+            Ok(())
+        },
+        ..PLAIN
+    },
+    Setting {
+        key: "egress_http",
+        doc: (
+            "whether platforms may be called over plain http: for simulators only",
+            "si se puede llamar a las plataformas por http sin cifrar: solo para simuladores",
+        ),
+        default: "false",
+        read: |config, text| set(&mut config.egress_http, text, "true or false"),
+        ..PLAIN
+    },
+    Setting {
+        key: "body_bytes_max",
+        doc: ("largest body that is accepted, in bytes", "cuerpo más grande que se acepta, en bytes"),
+        default: "3145728",
+        read: |config, text| set(&mut config.body_bytes_max, text, "a whole number of bytes"),
+        ..PLAIN
+    },
+    Setting {
+        key: "connections_max",
+        doc: ("open connections in all", "conexiones abiertas en total"),
+        default: "4096",
+        read: |config, text| set(&mut config.connections_max, text, "a whole number"),
+        ..PLAIN
+    },
+    Setting {
+        key: "connections_per_address_max",
+        doc: ("open connections from one address", "conexiones abiertas desde una misma dirección"),
+        default: "1024",
+        read: |config, text| set(&mut config.connections_per_address_max, text, "a whole number"),
+        ..PLAIN
+    },
+    Setting {
+        key: "deliveries_in_flight",
+        doc: ("deliveries under way at once, over all endpoints", "entregas en curso a la vez, entre todos los destinos"),
+        default: "512",
+        read: |config, text| set(&mut config.deliveries_in_flight, text, "a whole number"),
+        ..PLAIN
+    },
+    Setting {
+        key: "keep_bodies",
+        doc: ("how long bodies of requests are kept", "cuánto tiempo se guardan los cuerpos de las peticiones"),
+        default: "30d",
+        read: |config, text| set_wait(&mut config.keep_bodies, text),
+        ..PLAIN
+    },
+    Setting {
+        key: "keep_metadata",
+        doc: ("how long everything else is kept", "cuánto tiempo se guarda todo lo demás"),
+        default: "90d",
+        read: |config, text| set_wait(&mut config.keep_metadata, text),
+        ..PLAIN
+    },
+    Setting {
+        key: "drain",
+        doc: ("how long shutdown waits for what is under way", "cuánto espera el apagado por lo que está en curso"),
+        default: "25s",
+        read: |config, text| set_wait(&mut config.drain, text),
+        ..PLAIN
+    },
+    Setting {
+        key: "log_json",
+        doc: ("whether logs are JSON, one object a line", "si los registros son JSON, un objeto por línea"),
+        default: "false",
+        read: |config, text| set(&mut config.log_json, text, "true or false"),
+        ..PLAIN
+    },
+    Setting {
+        key: "log",
+        doc: (
+            "what is logged, as in `info` or `warn,delivery=debug`",
+            "qué se registra, como `info` o `warn,delivery=debug`",
+        ),
+        default: "info",
+        read: |config, text| {
+            config.log = text.to_owned();
+            Ok(())
+        },
+        ..PLAIN
+    },
+];
+
+impl Config {
+    /// Every setting at its default.
+    pub fn defaults() -> Config {
+        let mut config = Config {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            store: Secret::new(""),
+            node: 0,
+            admin_token: None,
+            egress_allow: Vec::new(),
+            egress_http: false,
+            body_bytes_max: 0,
+            connections_max: 0,
+            connections_per_address_max: 0,
+            deliveries_in_flight: 0,
+            keep_bodies: Duration::ZERO,
+            keep_metadata: Duration::ZERO,
+            drain: Duration::ZERO,
+            log_json: false,
+            log: String::new(),
+        };
+        for setting in SETTINGS {
+            setting.apply(&mut config, setting.default).expect("a test reads every default");
+        }
+        config
+    }
+}
+
+fn set<T: std::str::FromStr>(field: &mut T, text: &str, wanted: &str) -> Result<(), String> {
+    *field = text.parse().map_err(|_| format!("not {wanted}"))?;
+    Ok(())
+}
+
+fn set_wait(field: &mut Duration, text: &str) -> Result<(), String> {
+    *field = parse_wait(text).ok_or("not a duration such as 250ms, 5s, 5m, 2h or 30d")?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_can_be_read_and_every_key_is_its_own() {
+        Config::defaults();
+        for (at, setting) in SETTINGS.iter().enumerate() {
+            assert!(SETTINGS[at + 1..].iter().all(|other| other.key != setting.key), "{}", setting.key);
+            assert!(!setting.doc.0.is_empty() && !setting.doc.1.is_empty(), "{}", setting.key);
+        }
+    }
+
+    #[test]
+    fn a_port_alone_keeps_the_address() {
+        let mut config = Config::defaults();
+        let listen = SETTINGS.iter().find(|setting| setting.key == "listen").expect("it is there");
+        assert_eq!(listen.apply(&mut config, "9000"), Ok(()));
+        assert_eq!(config.listen.to_string(), "127.0.0.1:9000");
+        assert!(listen.apply(&mut config, "nowhere").is_err());
+    }
+}

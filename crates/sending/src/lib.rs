@@ -1,0 +1,6 @@
+//! Messages out to platforms: paced, in order, correlated with their statuses, never doubled.
+
+pub mod lane;
+pub mod pacing;
+
+pub use crate::lane::SendingLane;
