@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::conversation::Party;
-use crate::id::{AccountId, AppId, ContactId, ConversationId, EventId, ReceiptId, SourceId};
+use crate::id::{AccountId, AppId, ConversationId, EventId, ReceiptId, SourceId};
 use crate::message::{AccountNotice, ContactChange, Message, Reaction, Status};
 use crate::time::Timestamp;
 
@@ -163,13 +163,12 @@ pub enum Content {
 impl Content {
     /// The JSON that is stored and delivered; `None` when the request's own body is the content. What is told in our
     /// own words also says who is at the other end.
-    pub fn to_json(&self, contact: Option<(ContactId, &Party)>) -> Option<String> {
+    pub fn to_json(&self, party: Option<&Party>) -> Option<String> {
         match self {
             Content::Body => None,
             Content::Raw(raw) => Some(raw.get().to_owned()),
             told => {
-                let contact = contact.map(|(id, party)| ContactView::of(id, party));
-                let told = Told { contact, told };
+                let told = Told { contact: party.map(ContactView::of), told };
                 Some(serde_json::to_string(&told).expect("content has text keys only"))
             }
         }
@@ -185,10 +184,9 @@ struct Told<'a> {
     told: &'a Content,
 }
 
-/// A contact as an event shows them: the id, the name, and each identifier under its own sort.
+/// A contact as an event shows them: the name, and the first identifier of each sort under its own name.
 #[derive(Serialize)]
 struct ContactView<'a> {
-    id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
     #[serde(flatten)]
@@ -196,9 +194,10 @@ struct ContactView<'a> {
 }
 
 impl ContactView<'_> {
-    fn of(id: ContactId, party: &Party) -> ContactView<'_> {
-        let identifiers = party.identifiers.iter().map(|name| (name.kind, name.value.as_str())).collect();
-        ContactView { id: id.to_string(), name: party.name.as_deref(), identifiers }
+    fn of(party: &Party) -> ContactView<'_> {
+        // Strongest first: a later one of the same sort (an old number) does not replace it.
+        let identifiers = party.identifiers.iter().rev().map(|name| (name.kind, name.value.as_str())).collect();
+        ContactView { name: party.name.as_deref(), identifiers }
     }
 }
 

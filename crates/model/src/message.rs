@@ -75,8 +75,8 @@ pub enum Body {
     Choice {
         /// Which control it was chosen from.
         from: ChoiceControl,
-        /// The id we gave the answer.
-        #[serde(skip_serializing_if = "Option::is_none")]
+        /// The id we gave the answer; `choice_id` beside the message's own `id`.
+        #[serde(rename = "choice_id", skip_serializing_if = "Option::is_none")]
         id: Option<String>,
         /// What the person saw.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -136,8 +136,8 @@ pub enum ChoiceControl {
 /// A file of a message: named, never held.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct Media {
-    /// The platform's id, with which the file is fetched.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The platform's id, with which the file is fetched; `media_id` beside the message's own `id`.
+    #[serde(rename = "media_id", skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// Where it is, when the platform says; often for minutes only.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -175,6 +175,9 @@ pub struct Location {
     /// Its postal address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
+    /// A page about the place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
 }
 
 /// A reaction to a message.
@@ -268,6 +271,9 @@ pub struct Status {
     /// What it costs, as the platform tells it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pricing: Option<Box<RawValue>>,
+    /// The platform's own conversation, by which it counts, as the platform tells it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform_conversation: Option<Box<RawValue>>,
 }
 
 /// An error in the platform's words.

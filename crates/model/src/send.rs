@@ -1,7 +1,7 @@
 //! Sends: outgoing messages owed to a platform.
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::Value;
 
 use crate::id::{AccountId, AppId, ConversationId, SendId};
 use crate::message::{Location, MessageState};
@@ -80,12 +80,12 @@ pub enum OutgoingBody {
     /// A template the platform has approved, in the platform's shape.
     Template {
         /// The template.
-        template: Box<RawValue>,
+        template: Value,
     },
     /// Buttons or a list, in the platform's shape.
     Interactive {
         /// The controls.
-        interactive: Box<RawValue>,
+        interactive: Value,
     },
     /// A reaction to a message; an absent or empty emoji takes it back.
     Reaction {
@@ -100,7 +100,7 @@ pub enum OutgoingBody {
     /// Cards of people, in the platform's shape.
     Contacts {
         /// The cards.
-        contacts: Box<RawValue>,
+        contacts: Value,
     },
     /// Not a message: marks one of the contact's as read.
     Read {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use model::conversation::Party;
 use model::endpoint::{Endpoint, Order};
 use model::event::{Content, NewEvent};
-use model::id::{AccountId, AppId, ContactId, ConversationId, DeliveryId, EventId, Ids, ReceiptId, SourceId};
+use model::id::{AccountId, AppId, ConversationId, DeliveryId, EventId, Ids, ReceiptId, SourceId};
 use model::receipt::{Reason, ReceiptState};
 use model::source::{Account, Source, UnknownAccounts};
 use model::time::Timestamp;
@@ -112,7 +112,6 @@ struct Item<'a> {
     account: Option<AccountId>,
     print: Option<Fingerprint>,
     conversation: Option<ConversationId>,
-    contact: Option<ContactId>,
     /// Event types of our own that this item causes, told before it.
     caused: Vec<&'static str>,
 }
@@ -156,7 +155,7 @@ impl<'a> Batch<'a> {
                 let owner = arrival.source.as_ref().map_or(app.raw(), |source| source.id.raw());
                 let print = new.dedupe_key.as_ref().map(|key| fingerprint(owner, &[key.as_bytes()]));
                 let item =
-                    Item { arrival: at, new, id, app, account, print, conversation: None, contact: None, caused: Vec::new() };
+                    Item { arrival: at, new, id, app, account, print, conversation: None, caused: Vec::new() };
                 self.items.push(item);
             }
         }
@@ -214,9 +213,8 @@ impl<'a> Batch<'a> {
         }
         let talks = parties::meet(tx, &meetings, &self.context.ids, self.context.now).await?;
         let with_party = self.items.iter_mut().filter(|item| item.meeting().is_some());
-        for (item, Talk { conversation, contact, caused }) in with_party.zip(talks) {
+        for (item, Talk { conversation, caused }) in with_party.zip(talks) {
             item.conversation = Some(conversation);
-            item.contact = Some(contact);
             item.caused = caused;
         }
         Ok(())
@@ -255,7 +253,7 @@ impl<'a> Batch<'a> {
     }
 
     fn event_row(&self, item: &Item<'_>) -> Vec<Value> {
-        let content = item.new.content.to_json(item.contact.zip(item.new.party.as_ref()));
+        let content = item.new.content.to_json(item.new.party.as_ref());
         let check = content.as_ref().map_or(0, |content| check_of(content.as_bytes()));
         self.row(item, item.id, item.new.event_type.as_str(), content, check, item.new.occurred_at)
     }

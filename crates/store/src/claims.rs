@@ -89,6 +89,7 @@ impl Wanted {
     pub(crate) async fn take_in_memory(&self, tx: &mut Tx, inner: &Inner, limit: u32) -> Result<Vec<Claimed>, Error> {
         let sql = "SELECT id, event, line, attempts FROM deliveries
             WHERE endpoint = ?1 AND retrying = ?2 AND due_at <= ?3 AND due_at IS NOT NULL ORDER BY due_at LIMIT ?4";
+        let claim = inner.leases.begin();
         let mut taken = Vec::new();
         for (endpoint, free, retries_free) in self.slots(tx).await? {
             let mut room = free.min(u16::try_from(limit as usize - taken.len()).unwrap_or(u16::MAX));
@@ -105,7 +106,7 @@ impl Wanted {
                         break;
                     }
                     let token = inner.ids.next::<()>(self.now).raw();
-                    if inner.leases.take(row.int(0)?, token, self.until, self.now) {
+                    if claim.take(row.int(0)?, token, self.until, self.now) {
                         taken.push(Taken::read(&row, &endpoint, token)?);
                         room -= 1;
                     }

@@ -41,7 +41,6 @@ pub(crate) struct Meeting<'a> {
 /// The conversation of a meeting, and the event types of our own that the meeting causes.
 pub(crate) struct Talk {
     pub(crate) conversation: ConversationId,
-    pub(crate) contact: ContactId,
     pub(crate) caused: Vec<&'static str>,
 }
 
@@ -212,7 +211,7 @@ impl Talks {
         if meeting.party.touch == Touch::Inbound {
             standing.last_inbound_at = standing.last_inbound_at.max(Some(meeting.at.min(now)));
         }
-        Talk { conversation: standing.id, contact, caused }
+        Talk { conversation: standing.id, caused }
     }
 
     async fn write(self, tx: &mut Tx) -> Result<(), Error> {

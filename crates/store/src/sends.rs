@@ -316,6 +316,7 @@ async fn tell(
         correlation: Some(send.id.to_string()),
         errors: error.map(|words| PlatformError { details: Some(words), ..PlatformError::default() }).into_iter().collect(),
         pricing: None,
+        platform_conversation: None,
     };
     let event = NewEvent {
         event_type: EventType::from_foreign("message", state.as_str()),

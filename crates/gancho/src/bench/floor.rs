@@ -39,9 +39,9 @@ impl Handler for Floor {
             let mut onward = Request::new(Full::new(body));
             *onward.method_mut() = Method::POST;
             *onward.uri_mut() = uri.clone();
-            match client.request(onward).await {
-                Ok(answer) if answer.into_body().collect().await.is_ok() => {}
-                _ => return status(StatusCode::BAD_GATEWAY),
+            let Ok(answer) = client.request(onward).await else { return status(StatusCode::BAD_GATEWAY) };
+            if answer.into_body().collect().await.is_err() {
+                return status(StatusCode::BAD_GATEWAY);
             }
         }
         status(StatusCode::OK)

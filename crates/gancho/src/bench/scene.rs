@@ -1,6 +1,5 @@
 //! What is there before a measurement: a store with one WhatsApp source, perhaps an endpoint, perhaps a past.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;

@@ -187,8 +187,8 @@ fn allowed(body: &OutgoingBody) -> Result<(), Unsupported> {
         OutgoingBody::Audio { audio: media } | OutgoingBody::Sticker { sticker: media } => {
             file(media, false, false)
         }
-        OutgoingBody::Template { template } => approved(template),
-        OutgoingBody::Interactive { interactive } => interactive::check(interactive),
+        OutgoingBody::Template { template } => approved(&json::raw(template)),
+        OutgoingBody::Interactive { interactive } => interactive::check(&json::raw(interactive)),
         OutgoingBody::Reaction { reaction } => named(&reaction.message_id),
         OutgoingBody::Location { location } => {
             let is_place = location.latitude.abs() <= 90.0 && location.longitude.abs() <= 180.0;
@@ -198,7 +198,7 @@ fn allowed(body: &OutgoingBody) -> Result<(), Unsupported> {
                 refuse("a latitude is at most 90 degrees, a longitude at most 180")
             }
         }
-        OutgoingBody::Contacts { contacts } => match json::items(contacts) {
+        OutgoingBody::Contacts { contacts } => match contacts.as_array() {
             Some(cards) if !cards.is_empty() => Ok(()),
             _ => refuse("contacts must be a list of at least one card"),
         },

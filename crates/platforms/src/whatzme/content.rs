@@ -231,6 +231,7 @@ fn location(value: &Value) -> Option<Location> {
         longitude: value.get("degreesLongitude")?.as_f64()?,
         name: text(value, "name"),
         address: text(value, "address"),
+        url: text(value, "url"),
     })
 }
 

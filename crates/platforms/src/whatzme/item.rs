@@ -243,6 +243,7 @@ impl<'r> Item<'r> {
             correlation: None,
             errors,
             pricing: None,
+            platform_conversation: None,
         };
         let name = format!("message.{}", state.as_str());
         Some(NewEvent {

@@ -70,6 +70,7 @@ fn location(part: &Object<'_>) -> Option<Location> {
         longitude: part.number("longitude")?,
         name: part.string("name"),
         address: part.string("address"),
+        url: part.string("url"),
     })
 }
 

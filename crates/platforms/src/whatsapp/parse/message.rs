@@ -266,18 +266,17 @@ impl<'p, 'j> Item<'p, 'j> {
 
 /// Every name of one person, strongest first: what is old finds the contact, what is new comes before it.
 fn joined(new: Option<Party>, old: Option<Party>) -> Option<Party> {
-    let (Some(mut new), Some(old)) = (new.clone(), old.clone()) else {
-        return new.or(old);
-    };
-    let missing: Vec<Identifier> = old
-        .identifiers
-        .into_iter()
-        .filter(|name| !new.identifiers.contains(name))
-        .collect();
-    new.identifiers.extend(missing);
-    new.identifiers
-        .sort_by_key(|name| KINDS.iter().position(|kind| *kind == name.kind));
-    Some(new)
+    match (new, old) {
+        (Some(mut new), Some(old)) => {
+            let missing = |name: &Identifier| !new.identifiers.contains(name);
+            let missing: Vec<Identifier> = old.identifiers.into_iter().filter(missing).collect();
+            new.identifiers.extend(missing);
+            new.identifiers
+                .sort_by_key(|name| KINDS.iter().position(|kind| *kind == name.kind));
+            Some(new)
+        }
+        (new, old) => new.or(old),
+    }
 }
 
 fn forwarded(context: &Object<'_>) -> Option<Forwarded> {

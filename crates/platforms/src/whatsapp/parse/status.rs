@@ -25,6 +25,7 @@ pub(super) fn event(place: &Place<'_>, raw: &RawValue) -> Option<NewEvent> {
         correlation: item.string("biz_opaque_callback_data"),
         errors: platform_errors(item.items("errors").unwrap_or_default()),
         pricing: item.get("pricing").map(ToOwned::to_owned),
+        platform_conversation: item.get("conversation").map(ToOwned::to_owned),
     });
     let key = ("status", &[&*id, &*word, &*about][..]);
     let event = place.event(&format!("message.{word}"), key, Content::Status { status });
