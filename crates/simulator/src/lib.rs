@@ -1,1 +1,18 @@
-//! Plays the platforms over real HTTP.
+//! Plays the platforms, their customers and a bot over real HTTP on loopback, so that the gateway between them can be
+//! shown, tested and measured with no account anywhere.
+//!
+//! [`WhatsApp`] is the platform: customers who write, and the API that takes the answers. [`Bot`] is the endpoint that
+//! one of the gateway's users would run.
+
+pub mod bot;
+mod call;
+mod log;
+mod reply;
+mod server;
+pub mod switches;
+pub mod whatsapp;
+
+pub use bot::Bot;
+pub use log::TooFew;
+pub use reply::{Replied, Replies};
+pub use whatsapp::WhatsApp;

@@ -1,0 +1,98 @@
+//! A customer's phone: what is written on it arrives at the gateway as a signed webhook (platforms.md 1.4, 1.5).
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{Answered, Number, State, webhook};
+
+/// How many items a webhook carries at most (platforms.md 1.3).
+const BATCH_MAX: usize = 1000;
+
+/// A person with WhatsApp.
+#[derive(Clone)]
+pub struct Customer {
+    state: Arc<State>,
+    name: String,
+    wa_id: String,
+    number: Number,
+}
+
+impl Customer {
+    pub(super) fn new(state: Arc<State>, name: &str, wa_id: &str) -> Customer {
+        let number = state.numbers.first().cloned().unwrap_or_default();
+        Customer {
+            state,
+            name: name.to_owned(),
+            wa_id: wa_id.to_owned(),
+            number,
+        }
+    }
+
+    /// The same person writing to another number, whether the business has it or not.
+    pub fn writing_to(mut self, number: Number) -> Customer {
+        self.number = number;
+        self
+    }
+
+    /// The person's number, as webhooks name it.
+    pub fn wa_id(&self) -> &str {
+        &self.wa_id
+    }
+
+    /// Writes a text and waits for the gateway's answer.
+    pub async fn says(&self, text: &str) -> Answered {
+        self.writes(vec![("text", json!({ "body": text }))]).await
+    }
+
+    /// Writes this many texts, 1 to 1000, which arrive in one webhook.
+    pub async fn batch(&self, count: usize) -> Answered {
+        let texts =
+            (1..=count.clamp(1, BATCH_MAX)).map(|number| ("text", json!({ "body": format!("{number}") })));
+        self.writes(texts.collect()).await
+    }
+
+    /// Reacts to a message with an emoji, or takes the reaction back with none.
+    pub async fn reacts(&self, wamid: &str, emoji: Option<&str>) -> Answered {
+        let mut reaction = json!({ "message_id": wamid });
+        if let Some(emoji) = emoji {
+            reaction["emoji"] = json!(emoji);
+        }
+        self.writes(vec![("reaction", reaction)]).await
+    }
+
+    /// Sends a picture, of which only the webhook exists: the platform plays no downloads.
+    pub async fn sends_image(&self, caption: Option<&str>) -> Answered {
+        let mut image = json!({
+            "id": "700000000000001",
+            "mime_type": "image/jpeg",
+            "sha256": "c2ltdWxhdGVkIHBpY3R1cmU=",
+        });
+        if let Some(caption) = caption {
+            image["caption"] = json!(caption);
+        }
+        self.writes(vec![("image", image)]).await
+    }
+
+    async fn writes(&self, contents: Vec<(&str, Value)>) -> Answered {
+        let said_at = self.state.clock.now().as_secs().to_string();
+        let (mut wamids, mut messages) = (Vec::new(), Vec::new());
+        for (kind, content) in contents {
+            let wamid = self.state.wamids.next();
+            let mut message = json!({ "from": self.wa_id, "id": wamid, "timestamp": said_at, "type": kind });
+            message[kind] = content;
+            messages.push(message);
+            wamids.push(wamid);
+        }
+        let items = json!({
+            "contacts": [{ "profile": { "name": self.name }, "wa_id": self.wa_id }],
+            "messages": messages,
+        });
+        let answered = self
+            .state
+            .webhooks
+            .send(webhook::envelope(&self.number, items))
+            .await;
+        Answered { wamids, ..answered }
+    }
+}
