@@ -9,6 +9,11 @@ use model::time::Timestamp;
 /// What a symmetric secret begins with.
 pub const PREFIX: &str = "whsec_";
 
+/// A secret of these random bytes, as it is shown to people.
+pub fn fresh_secret(bytes: &[u8]) -> Secret {
+    Secret::new(format!("{PREFIX}{}", BASE64.encode(bytes)))
+}
+
 /// The headers of one attempt. The id is the event's and the same in every attempt; the time is the attempt's.
 pub fn headers(keys: &[Key], id: &str, now: Timestamp, body: &[u8]) -> Vec<(String, String)> {
     let timestamp = now.as_secs().to_string();

@@ -8,6 +8,7 @@ pub mod maintenance;
 pub mod telemetry;
 pub mod config;
 pub mod settings;
+pub mod words;
 pub mod cli;
 pub mod commands;
 pub mod bench;

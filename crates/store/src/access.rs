@@ -1,5 +1,7 @@
 //! Apps, tokens, the audit log and answers already given.
 
+use std::time::Duration;
+
 use model::access::{App, Role, Token};
 use model::id::{AppId, AuditId, TokenId};
 use model::time::Timestamp;
@@ -9,6 +11,9 @@ use crate::db::Tx;
 use crate::digest::fingerprint;
 use crate::error::Error;
 use crate::value::{Row, Value};
+
+/// How long a request may be under way before its key counts as left behind by a process that ended.
+const KEY_LEFT_AFTER: Duration = Duration::from_secs(60);
 
 /// Apps, tokens, the audit log and answers already given.
 pub struct Access<'s>(&'s Store);
@@ -105,7 +110,8 @@ impl Access<'_> {
         self.change(sql, args).await.map(|_| ())
     }
 
-    /// Takes an idempotency key for a caller and route, bound to the request's bytes.
+    /// Takes an idempotency key for a caller and route, bound to the request's bytes. A key that was taken a minute ago
+    /// and never answered passes on.
     pub async fn claim_key(&self, caller: i64, route: &str, key: &str, body_check: i64) -> Result<Claim, Error> {
         let print = fingerprint(caller, &[route.as_bytes(), key.as_bytes()]);
         let now = self.0.inner.clock.now();
@@ -149,12 +155,21 @@ async fn claim_key(tx: &mut Tx, key1: i64, key2: i64, body_check: i64, now: Time
     if tx.execute(insert, &args).await? == 1 {
         return Ok(Claim::Fresh);
     }
-    let sql = "SELECT body_hash, answer FROM idempotency WHERE key1 = ?1 AND key2 = ?2";
+    let sql = "SELECT body_hash, answer, made_at FROM idempotency WHERE key1 = ?1 AND key2 = ?2";
     let Some(row) = tx.fetch_one(sql, &args[..2]).await? else { return Ok(Claim::UnderWay) };
     if row.int(0)? != body_check {
         return Ok(Claim::OtherRequest);
     }
-    Ok(row.opt_text(1)?.map_or(Claim::UnderWay, Claim::Answered))
+    if let Some(answer) = row.opt_text(1)? {
+        return Ok(Claim::Answered(answer));
+    }
+    let taken_at = row.time(2)?;
+    let sql = "UPDATE idempotency SET made_at = ?3 WHERE key1 = ?1 AND key2 = ?2 AND made_at = ?4 AND answer IS NULL";
+    let args = [Value::Int(key1), Value::Int(key2), now.into(), taken_at.into()];
+    if now.since(taken_at) < KEY_LEFT_AFTER || tx.execute(sql, &args).await? == 0 {
+        return Ok(Claim::UnderWay);
+    }
+    Ok(Claim::Fresh)
 }
 
 fn token(row: &Row) -> Result<Token, Error> {

@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::parties::{self, Meeting, Talk};
 use crate::routing::{self, Routing};
 use crate::value::Value;
-use crate::{sources, statuses};
+use crate::{order, sources, statuses};
 
 const RECEIPTS: Into = Into {
     table: "receipts",
@@ -72,13 +72,14 @@ pub(crate) const DELIVERIES: Into = Into {
     ],
 };
 
+/// How often a batch is run again because the configuration changed under it.
+pub(crate) const STALE_TRIES_MAX: u32 = 3;
+
 /// What a batch is appended under.
 pub(crate) struct Context {
     pub(crate) routing: Arc<Routing>,
     pub(crate) ids: Ids,
     pub(crate) now: Timestamp,
-    /// Whether another node may have changed the configuration.
-    pub(crate) check_version: bool,
 }
 
 /// What a batch came to.
@@ -92,9 +93,15 @@ pub(crate) struct Done {
 
 /// Runs the batch.
 pub(crate) async fn run(tx: &mut Tx, arrivals: &[Arrival], context: Context) -> Result<Done, Error> {
-    if context.check_version && routing::version(tx).await? != context.routing.version() {
+    // Another node, or a job before us in the writer's queue, may have changed the configuration.
+    if routing::is_stale(tx, &context.routing).await? {
         return Ok(Done { appended: Vec::new(), adopted: false, stale: true });
     }
+    append(tx, arrivals, context).await
+}
+
+/// Appends under a configuration that is known to be current.
+pub(crate) async fn append(tx: &mut Tx, arrivals: &[Arrival], context: Context) -> Result<Done, Error> {
     let mut batch = Batch::new(arrivals, context);
     batch.read_items(tx).await?;
     batch.drop_duplicates(tx).await?;
@@ -243,11 +250,17 @@ impl<'a> Batch<'a> {
 
     /// Carries the statuses among the items over to the sends they are about.
     async fn settle_statuses(&mut self, tx: &mut Tx) -> Result<(), Error> {
+        let (mut news, mut owners) = (Vec::new(), Vec::new());
         for item in &mut self.items {
-            let (Content::Status { status }, Some(account)) = (&item.new.content, item.account) else { continue };
-            let conversation = statuses::settle(tx, account, status, self.context.now).await?;
+            if let (Content::Status { status }, Some(account)) = (&item.new.content, item.account) {
+                news.push((account, &**status));
+                owners.push(&mut item.conversation);
+            }
+        }
+        let conversations = statuses::settle(tx, &news, self.context.now).await?;
+        for (owner, conversation) in owners.into_iter().zip(conversations) {
             // Some platforms name only the message; its send knows the conversation.
-            item.conversation = item.conversation.or(conversation);
+            *owner = owner.or(conversation);
         }
         Ok(())
     }
@@ -310,7 +323,7 @@ impl<'a> Batch<'a> {
             progress.conclude(arrival);
             let (Some(request), Some(id)) = (&arrival.request, progress.receipt) else { continue };
             if request.receipt.is_some() {
-                statuses::restate_receipt(tx, id, &progress.appended).await?;
+                progress.restate(tx, arrival, id).await?;
                 continue;
             }
             receipts.push(progress.receipt_row(arrival, id));
@@ -368,19 +381,39 @@ impl Progress {
         };
     }
 
-    fn receipt_row(&self, arrival: &Arrival, id: ReceiptId) -> Vec<Value> {
-        let reason = match arrival.verdict {
+    fn reason(&self, arrival: &Arrival) -> Option<Reason> {
+        match arrival.verdict {
             Verdict::Rejected(reason) | Verdict::Unrouted(reason) => Some(reason),
             _ if self.appended.state == ReceiptState::Unrouted => Some(Reason::AccountUnknown),
             Verdict::Genuine(_) | Verdict::Answered => None,
-        };
+        }
+    }
+
+    /// Says what became of a stored request that was read once more. One that has brought something is not made a
+    /// duplicate by being read again.
+    async fn restate(&self, tx: &mut Tx, arrival: &Arrival, id: ReceiptId) -> Result<(), Error> {
+        let sql = "UPDATE receipts SET state = CASE WHEN ?2 = ?6 AND items_new > 0 THEN ?7 ELSE ?2 END, reason = ?3,
+            items = ?4, items_new = items_new + ?5 WHERE id = ?1";
+        let args = [
+            id.into(),
+            Value::Int(self.appended.state.code()),
+            Value::from(self.reason(arrival).map(Reason::code)),
+            Value::from(self.appended.items),
+            Value::from(self.appended.items_new),
+            Value::Int(ReceiptState::Duplicate.code()),
+            Value::Int(ReceiptState::Accepted.code()),
+        ];
+        tx.execute(sql, &args).await.map(|_| ())
+    }
+
+    fn receipt_row(&self, arrival: &Arrival, id: ReceiptId) -> Vec<Value> {
         let request = arrival.request.as_ref();
         let text = |pick: fn(&crate::arrivals::Request) -> &str| Value::from(request.map_or("", pick));
         vec![
             id.into(),
             Value::from(arrival.source.as_ref().map(|source| source.id)),
             Value::Int(self.appended.state.code()),
-            Value::from(reason.map(Reason::code)),
+            Value::from(self.reason(arrival).map(Reason::code)),
             text(|request| &request.method),
             text(|request| &request.path),
             text(|request| &request.peer),
@@ -403,7 +436,10 @@ impl Owed {
 
     /// Only the head of a line is due; the others wait with no due time until a record promotes them.
     async fn rows(self, tx: &mut Tx, context: &Context) -> Result<Vec<Vec<Value>>, Error> {
-        let mut occupied = self.occupied_lines(tx).await?;
+        let newest = self.newest_of_lines(tx).await?;
+        // A node whose clock is ahead may have been here before us: whoever comes later has the higher id.
+        order::pass(&context.ids, newest.values().copied().max(), context.now);
+        let mut occupied: HashSet<(i64, i64)> = newest.into_keys().collect();
         let row = |(endpoint, event, line): (Arc<Endpoint>, EventId, Option<i64>)| {
             let id: DeliveryId = context.ids.next(context.now);
             let is_head = line.is_none_or(|line| occupied.insert((endpoint.id.raw(), line)));
@@ -422,15 +458,25 @@ impl Owed {
         Ok(self.0.into_iter().map(row).collect())
     }
 
-    /// The lines in which somebody is waiting already. Nobody may join or leave them until we have committed.
-    async fn occupied_lines(&self, tx: &mut Tx) -> Result<HashSet<(i64, i64)>, Error> {
-        let lines: HashMap<(i64, i64), ()> =
-            self.0.iter().filter_map(|(endpoint, _, line)| Some(((endpoint.id.raw(), (*line)?), ()))).collect();
-        let lines: Vec<(i64, i64)> = lines.into_keys().collect();
+    /// The lines in which somebody is waiting already, and the last of those who wait. Nobody may join or leave them
+    /// until we have committed.
+    async fn newest_of_lines(&self, tx: &mut Tx) -> Result<HashMap<(i64, i64), i64>, Error> {
+        let lines: HashSet<(i64, i64)> =
+            self.0.iter().filter_map(|(endpoint, _, line)| Some((endpoint.id.raw(), (*line)?))).collect();
+        let lines: Vec<(i64, i64)> = lines.into_iter().collect();
+        if lines.is_empty() {
+            return Ok(HashMap::new());
+        }
         tx.lock(lines.iter().map(|(_, line)| *line).collect()).await?;
-        let sql = "SELECT 1 FROM deliveries WHERE endpoint = ?1 AND line = ?2 AND state <= 2 LIMIT 1";
+        let sql = "SELECT max(id) FROM deliveries
+            WHERE endpoint = ?1 AND line = ?2 AND line IS NOT NULL AND state <= 2";
         let asked: Vec<Vec<Value>> = lines.iter().map(|(endpoint, line)| vec![(*endpoint).into(), (*line).into()]).collect();
-        let found = tx.fetch_many(sql, &asked).await?;
-        Ok(lines.into_iter().zip(found).filter(|(_, rows)| !rows.is_empty()).map(|(line, _)| line).collect())
+        let mut newest = HashMap::new();
+        for (line, rows) in lines.into_iter().zip(tx.fetch_many(sql, &asked).await?) {
+            if let Some(id) = rows.first().map_or(Ok(None), |row| row.opt_int(0))? {
+                newest.insert(line, id);
+            }
+        }
+        Ok(newest)
     }
 }

@@ -15,8 +15,6 @@ use crate::{Inner, Queue, routing};
 
 /// The most requests that wait to be stored; beyond it senders are asked to come back.
 const QUEUE_MAX: usize = 8_192;
-/// How often a batch is run again because the configuration changed under it.
-const STALE_TRIES_MAX: u32 = 3;
 
 /// One request as it came, and what it was found to be.
 #[derive(Clone, Debug)]
@@ -100,12 +98,11 @@ impl Arrivals {
 
 /// Appends a batch under the current configuration, reading that anew when another node has changed it.
 async fn append_fresh(inner: &Arc<Inner>, batch: Arc<[Arrival]>) -> Result<Vec<Appended>, Error> {
-    for _ in 0..STALE_TRIES_MAX {
+    for _ in 0..append::STALE_TRIES_MAX {
         let context = append::Context {
             routing: inner.routing.current(),
             ids: inner.ids.clone(),
             now: inner.clock.now(),
-            check_version: !inner.db.is_embedded(),
         };
         let job = Arc::clone(&batch);
         let done = inner.db.write(move |tx| Box::pin(async move { append::run(tx, &job, context).await })).await?;

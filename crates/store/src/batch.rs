@@ -74,7 +74,8 @@ where
     }
 }
 
-/// Runs a batch; if it fails as a whole, each item alone, so that one item's failure is its own.
+/// Runs a batch; if it fails as a whole, each item alone, so that one item's failure is its own. What no item is to
+/// blame for is not tried again: the callers are waiting, and it would fail for each of them in turn.
 async fn run_batch<I: Clone, O>(batch: Vec<Waiting<I, O>>, run: &Run<I, O>) {
     let (items, tells): (Vec<I>, Vec<_>) = batch.into_iter().unzip();
     let items: Arc<[I]> = items.into();
@@ -84,12 +85,7 @@ async fn run_batch<I: Clone, O>(batch: Vec<Waiting<I, O>>, run: &Run<I, O>) {
                 let _ = tell.send(Ok(outcome));
             }
         }
-        Err(error) if tells.len() == 1 => {
-            for tell in tells {
-                let _ = tell.send(Err(error));
-                return;
-            }
-        }
+        Err(error) if error.is_everybodys() => refuse(tells, error),
         Err(_) => {
             for (item, tell) in items.iter().zip(tells) {
                 let alone = run(Arc::from([item.clone()])).await;
@@ -97,5 +93,14 @@ async fn run_batch<I: Clone, O>(batch: Vec<Waiting<I, O>>, run: &Run<I, O>) {
                 let _ = tell.send(outcome);
             }
         }
+    }
+}
+
+/// The first caller hears the error itself, the others its kind.
+fn refuse<O>(tells: Vec<oneshot::Sender<Result<O, Error>>>, error: Error) {
+    let kind = error.kind();
+    let mut error = Some(error);
+    for tell in tells {
+        let _ = tell.send(Err(error.take().unwrap_or_else(|| kind())));
     }
 }

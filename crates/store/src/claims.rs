@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use model::endpoint::{Endpoint, EndpointState, Format};
 use model::event::{Event, EventType};
@@ -16,8 +17,14 @@ use crate::leases::Lease;
 use crate::routing::Routing;
 use crate::value::{Row, Value};
 
-/// The most endpoints one claim looks at.
-const ENDPOINTS_PER_CLAIM: i64 = 256;
+/// How many endpoints are looked up at a time.
+const ENDPOINTS_A_PAGE: usize = 256;
+/// The most pages one claim reads: paused endpoints with something due must not hide the others.
+const PAGES_MAX: u32 = 64;
+/// How many endpoints are asked for their due deliveries at a time.
+const ENDPOINTS_AT_ONCE: usize = 16;
+/// How many rows beyond those under way may be leased without the caller's knowing: claimed or recorded just now.
+const LOOK_PAST: u16 = 64;
 
 /// How much of each endpoint is under way: attempts in all, and retries among them.
 pub type Busy = HashMap<EndpointId, (u16, u16)>;
@@ -56,102 +63,143 @@ pub struct Original {
 pub(crate) struct Wanted {
     pub(crate) routing: Arc<Routing>,
     pub(crate) busy: Busy,
+    pub(crate) limit: usize,
+    pub(crate) token: i64,
     pub(crate) now: Timestamp,
     pub(crate) until: Timestamp,
 }
 
 impl Wanted {
-    /// The endpoints with something due, and how many first attempts and retries each may still take.
-    async fn slots(&self, tx: &mut Tx) -> Result<Vec<(Arc<Endpoint>, u16, u16)>, Error> {
-        // Walks the index from endpoint to endpoint: its cost is the number of endpoints, not of deliveries.
-        let sql = "WITH RECURSIVE due (endpoint) AS (
-                SELECT (SELECT min(endpoint) FROM deliveries WHERE due_at IS NOT NULL)
-                UNION ALL
-                SELECT (SELECT min(endpoint) FROM deliveries WHERE due_at IS NOT NULL AND endpoint > due.endpoint)
-                FROM due WHERE due.endpoint IS NOT NULL)
-            SELECT endpoint FROM due WHERE endpoint IS NOT NULL LIMIT ?1";
-        let rows = tx.fetch_all(sql, &[Value::Int(ENDPOINTS_PER_CLAIM)]).await?;
-        let mut slots = Vec::new();
-        for row in &rows {
-            let Some(endpoint) = self.routing.endpoint(row.id(0)?) else { continue };
-            if endpoint.state != EndpointState::Enabled {
-                continue;
-            }
-            let (all, retries) = self.busy.get(&endpoint.id).copied().unwrap_or_default();
-            let free = endpoint.concurrency.saturating_sub(all);
-            // First attempts have a share that retries cannot take.
-            let retry_share = (endpoint.concurrency / 2).max(1);
-            slots.push((Arc::clone(endpoint), free, retry_share.saturating_sub(retries).min(free)));
-        }
-        Ok(slots)
+    /// On an embedded store: leases in memory, nothing is written.
+    pub(crate) async fn take_in_memory(&self, tx: &mut Tx, inner: &Inner) -> Result<Vec<Claimed>, Error> {
+        let mut claim = inner.leases.begin();
+        let taken = self.pick(tx, inner, |row| claim.take(row, self.token, self.until, self.now)).await?;
+        let claimed = load(tx, taken, self.token).await?;
+        claim.keep();
+        Ok(claimed)
     }
 
-    pub(crate) async fn take_in_memory(&self, tx: &mut Tx, inner: &Inner, limit: u32) -> Result<Vec<Claimed>, Error> {
-        let sql = "SELECT id, event, line, attempts FROM deliveries
-            WHERE endpoint = ?1 AND retrying = ?2 AND due_at <= ?3 AND due_at IS NOT NULL ORDER BY due_at LIMIT ?4";
-        let claim = inner.leases.begin();
-        let mut taken = Vec::new();
-        for (endpoint, free, retries_free) in self.slots(tx).await? {
-            let mut room = free.min(u16::try_from(limit as usize - taken.len()).unwrap_or(u16::MAX));
-            for (retrying, share) in [(1, retries_free.min(room)), (0, room)] {
-                let share = share.min(room);
-                if share == 0 {
-                    continue;
-                }
-                // Rows under way are still due in the table: look past them.
-                let look = i64::from(share) + i64::from(self.busy.get(&endpoint.id).map_or(0, |busy| busy.0)) + 64;
-                let args = [endpoint.id.into(), Value::Int(retrying), self.now.into(), Value::Int(look)];
-                for row in tx.fetch_all(sql, &args).await? {
-                    if room == 0 {
-                        break;
-                    }
-                    let token = inner.ids.next::<()>(self.now).raw();
-                    if claim.take(row.int(0)?, token, self.until, self.now) {
-                        taken.push(Taken::read(&row, &endpoint, token)?);
-                        room -= 1;
-                    }
-                }
-            }
-        }
-        load(tx, taken).await
+    /// With several nodes: the lease is in the row. What another node is taking at this moment is left to it.
+    pub(crate) async fn take_in_rows(&self, tx: &mut Tx, inner: &Inner) -> Result<Vec<Claimed>, Error> {
+        let picked = self.pick(tx, inner, |_| true).await?;
+        let sql = "UPDATE deliveries SET state = 1, due_at = ?3, lease = ?4 WHERE id =
+            (SELECT id FROM deliveries WHERE id = ?1 AND due_at <= ?2 FOR UPDATE SKIP LOCKED)";
+        let args = |one: &Taken| vec![one.id.into(), self.now.into(), self.until.into(), Value::Int(self.token)];
+        let touched = tx.execute_many(sql, &picked.iter().map(args).collect::<Vec<_>>()).await?;
+        let ours = picked.into_iter().zip(touched).filter(|(_, touched)| *touched == 1);
+        load(tx, ours.map(|(one, _)| one).collect(), self.token).await
     }
 
-    pub(crate) async fn take_in_rows(&self, tx: &mut Tx, token: i64, limit: u32) -> Result<Vec<Claimed>, Error> {
-        let sql = "UPDATE deliveries SET state = 1, due_at = ?5, lease = ?6 WHERE id IN (
-                SELECT id FROM deliveries WHERE endpoint = ?1 AND retrying = ?2 AND due_at <= ?3 AND due_at IS NOT NULL
-                ORDER BY due_at LIMIT ?4 FOR UPDATE SKIP LOCKED)
-            RETURNING id, event, line, attempts";
-        let slots = self.slots(tx).await?;
-        let mut room = i64::from(limit);
-        let mut asked = Vec::new();
-        let mut owners = Vec::new();
-        for (endpoint, free, retries_free) in slots {
-            let firsts = i64::from(free - retries_free.min(free / 2)).min(room);
-            room -= firsts;
-            let retries = i64::from(retries_free).min(i64::from(free) - firsts).min(room);
-            room -= retries;
-            for (retrying, share) in [(0, firsts), (1, retries)] {
-                if share > 0 {
-                    let args: Vec<Value> = vec![
-                        endpoint.id.into(),
-                        Value::Int(retrying),
-                        self.now.into(),
-                        Value::Int(share),
-                        self.until.into(),
-                        Value::Int(token),
-                    ];
-                    asked.push(args);
-                    owners.push(Arc::clone(&endpoint));
+    /// Chooses among what is due, endpoint by endpoint, from the one after the last that was served.
+    async fn pick(&self, tx: &mut Tx, inner: &Inner, mut take: impl FnMut(i64) -> bool) -> Result<Vec<Taken>, Error> {
+        let sql = "SELECT id, event, line, attempts, due_at FROM deliveries
+            WHERE endpoint = ?1 AND retrying = ?2 AND due_at <= ?3 AND due_at IS NOT NULL
+            ORDER BY due_at, id LIMIT ?4";
+        let shares = self.shares(tx, inner.claimed_last.load(Ordering::Relaxed)).await?;
+        let mut taken = Vec::new();
+        for some in shares.chunks(ENDPOINTS_AT_ONCE) {
+            let asked: Vec<Vec<Value>> = some.iter().flat_map(|share| self.asked(share, inner)).collect();
+            let found = tx.fetch_many(sql, &asked).await?;
+            for (share, lists) in some.iter().zip(found.chunks(2)) {
+                if taken.len() == self.limit {
+                    return Ok(taken);
+                }
+                let [retries, firsts] = lists else { continue };
+                share.choose([retries, firsts], self.limit, &mut taken, &mut take)?;
+                inner.claimed_last.store(share.endpoint.id.raw(), Ordering::Relaxed);
+            }
+        }
+        Ok(taken)
+    }
+
+    fn asked(&self, share: &Share, inner: &Inner) -> [Vec<Value>; 2] {
+        // On an embedded store what is under way is still due in the table: look past it.
+        let under_way = if inner.db.is_embedded() { share.under_way + LOOK_PAST } else { 0 };
+        let list = |retrying: i64, most: u16| {
+            let look = i64::from(most) + i64::from(under_way);
+            vec![share.endpoint.id.into(), Value::Int(retrying), self.now.into(), Value::Int(look)]
+        };
+        [list(1, share.retries), list(0, share.free)]
+    }
+
+    /// The enabled endpoints with something due and room for it, once round the circle of ids.
+    async fn shares(&self, tx: &mut Tx, last: i64) -> Result<Vec<Share>, Error> {
+        let mut shares = Vec::new();
+        let (mut after, mut has_wrapped) = (last, false);
+        for _ in 0..PAGES_MAX {
+            let page = due_endpoints(tx, after).await?;
+            for id in page.iter().filter(|id| !has_wrapped || id.raw() <= last) {
+                let enabled = self.routing.endpoint(*id).filter(|found| found.state == EndpointState::Enabled);
+                shares.extend(enabled.map(|found| Share::of(found, &self.busy)).filter(|share| share.free > 0));
+            }
+            after = page.last().map_or(i64::MAX, |id| id.raw());
+            let is_last_page = page.len() < ENDPOINTS_A_PAGE;
+            if shares.len() >= ENDPOINTS_A_PAGE || (has_wrapped && (is_last_page || after > last)) {
+                break;
+            }
+            if is_last_page {
+                (after, has_wrapped) = (i64::MIN, true);
+            }
+        }
+        Ok(shares)
+    }
+}
+
+/// The next endpoints with something due. Walks the index from endpoint to endpoint: its cost is their number, not
+/// that of deliveries.
+async fn due_endpoints(tx: &mut Tx, after: i64) -> Result<Vec<EndpointId>, Error> {
+    let sql = "WITH RECURSIVE due (endpoint) AS (
+            SELECT (SELECT min(endpoint) FROM deliveries WHERE due_at IS NOT NULL AND endpoint > ?1)
+            UNION ALL
+            SELECT (SELECT min(endpoint) FROM deliveries WHERE due_at IS NOT NULL AND endpoint > due.endpoint)
+            FROM due WHERE due.endpoint IS NOT NULL)
+        SELECT endpoint FROM due WHERE endpoint IS NOT NULL LIMIT ?2";
+    let rows = tx.fetch_all(sql, &[Value::Int(after), Value::Int(ENDPOINTS_A_PAGE as i64)]).await?;
+    rows.iter().map(|row| row.id(0)).collect()
+}
+
+/// How much one endpoint may still take.
+struct Share {
+    endpoint: Arc<Endpoint>,
+    under_way: u16,
+    free: u16,
+    /// How much of it retries may take: at most half of all that is under way, so that first attempts have the rest.
+    retries: u16,
+}
+
+impl Share {
+    fn of(endpoint: &Arc<Endpoint>, busy: &Busy) -> Share {
+        let (under_way, retries) = busy.get(&endpoint.id).copied().unwrap_or_default();
+        let free = endpoint.concurrency.saturating_sub(under_way);
+        let retry_share = (endpoint.concurrency / 2).max(1);
+        let retries = retry_share.saturating_sub(retries).min(free);
+        Share { endpoint: Arc::clone(endpoint), under_way, free, retries }
+    }
+
+    /// Takes retries up to their share, then first attempts. Where there is one place only, who is due longest has it.
+    fn choose(
+        &self,
+        [retries, firsts]: [&[Row]; 2],
+        limit: usize,
+        taken: &mut Vec<Taken>,
+        take: &mut impl FnMut(i64) -> bool,
+    ) -> Result<(), Error> {
+        let due = |rows: &[Row]| rows.first().map_or(Ok(i64::MAX), |row| row.int(4));
+        let mut lists = [(retries, self.retries), (firsts, self.free)];
+        if self.endpoint.concurrency == 1 && due(firsts)? < due(retries)? {
+            lists.reverse();
+        }
+        let mut room = usize::from(self.free).min(limit - taken.len());
+        for (rows, share) in lists {
+            let mut share = usize::from(share).min(room);
+            for row in rows {
+                if share > 0 && take(row.int(0)?) {
+                    taken.push(Taken::read(row, &self.endpoint)?);
+                    (share, room) = (share - 1, room - 1);
                 }
             }
         }
-        let mut taken = Vec::new();
-        for (endpoint, rows) in owners.iter().zip(tx.fetch_many(sql, &asked).await?) {
-            for row in &rows {
-                taken.push(Taken::read(row, endpoint, token)?);
-            }
-        }
-        load(tx, taken).await
+        Ok(())
     }
 }
 
@@ -162,50 +210,65 @@ struct Taken {
     line: Option<i64>,
     attempts: u32,
     endpoint: Arc<Endpoint>,
-    token: i64,
 }
 
 impl Taken {
-    fn read(row: &Row, endpoint: &Arc<Endpoint>, token: i64) -> Result<Taken, Error> {
+    fn read(row: &Row, endpoint: &Arc<Endpoint>) -> Result<Taken, Error> {
         Ok(Taken {
             id: row.id(0)?,
             event: row.id(1)?,
             line: row.opt_int(2)?,
             attempts: u32::try_from(row.int(3)?).unwrap_or(u32::MAX),
             endpoint: Arc::clone(endpoint),
-            token,
         })
     }
 }
 
-/// Reads what is owed. An event that is gone, or that differs from what was stored, is marked damaged.
-async fn load(tx: &mut Tx, taken: Vec<Taken>) -> Result<Vec<Claimed>, Error> {
+/// Reads what is owed. An event that is gone, or that differs from what was stored, is marked damaged: whoever claims
+/// it must be able to set it aside.
+async fn load(tx: &mut Tx, taken: Vec<Taken>, token: i64) -> Result<Vec<Claimed>, Error> {
     let sql = "SELECT id, app, source, account, conversation, receipt, event_type, occurred_at, content, content_check
         FROM events WHERE id = ?1";
     let asked: Vec<Vec<Value>> = taken.iter().map(|one| vec![one.event.into()]).collect();
     let events = tx.fetch_many(sql, &asked).await?;
     let mut claimed = Vec::with_capacity(taken.len());
     for (one, rows) in taken.into_iter().zip(events) {
-        let row = rows.first().ok_or_else(|| Error::Corrupt(format!("deliveries of {}: no event", one.id)))?;
-        let (event, intact) = event(row)?;
+        let read = rows.first().and_then(|row| event(row).ok());
+        let (event, mut is_intact) = read.unwrap_or_else(|| (unreadable(one.event, &one.endpoint), false));
         let wants_original = event.content.is_none() || one.endpoint.format == Format::Platform;
-        let original = match event.receipt.filter(|_| wants_original) {
-            Some(receipt) => original(tx, receipt.raw()).await?,
+        let body = match event.receipt.filter(|_| wants_original) {
+            Some(receipt) => tx.fetch_one("SELECT headers, body, body_check FROM bodies WHERE id = ?1", &[receipt.into()]).await?,
             None => None,
         };
-        let intact = intact && original.as_ref().is_none_or(|(_, intact)| *intact);
+        let original = body.map(|row| original(&row));
+        is_intact &= original.as_ref().is_none_or(|read| read.as_ref().is_ok_and(|(_, is_intact)| *is_intact));
         claimed.push(Claimed {
-            lease: Lease { token: one.token },
+            lease: Lease { token },
             id: one.id,
             endpoint: one.endpoint,
             event,
             line: one.line,
             attempts: one.attempts,
-            original: original.map(|(original, _)| original),
-            damaged: !intact,
+            original: original.and_then(Result::ok).map(|(original, _)| original),
+            damaged: !is_intact,
         });
     }
     Ok(claimed)
+}
+
+/// Stands for an event that cannot be read.
+fn unreadable(id: EventId, endpoint: &Endpoint) -> Event {
+    Event {
+        id,
+        app: endpoint.app,
+        source: None,
+        account: None,
+        conversation: None,
+        receipt: None,
+        event_type: EventType::from_foreign("unreadable", ""),
+        occurred_at: id.made_at(),
+        content: None,
+    }
 }
 
 pub(crate) fn event(row: &Row) -> Result<(Event, bool), Error> {
@@ -226,9 +289,7 @@ pub(crate) fn event(row: &Row) -> Result<(Event, bool), Error> {
     Ok((event, intact))
 }
 
-async fn original(tx: &mut Tx, receipt: i64) -> Result<Option<(Original, bool)>, Error> {
-    let sql = "SELECT headers, body, body_check FROM bodies WHERE id = ?1";
-    let Some(row) = tx.fetch_one(sql, &[receipt.into()]).await? else { return Ok(None) };
+fn original(row: &Row) -> Result<(Original, bool), Error> {
     let headers = row.text(0)?;
     let content_type = headers
         .lines()
@@ -236,7 +297,6 @@ async fn original(tx: &mut Tx, receipt: i64) -> Result<Option<(Original, bool)>,
         .find(|(name, _)| name.eq_ignore_ascii_case("content-type"))
         .map(|(_, value)| value.to_owned());
     let body = row.bytes(1)?.to_vec();
-    let intact = check_of(&body) == row.int(2)?;
-    Ok(Some((Original { content_type, body }, intact)))
+    let is_intact = check_of(&body) == row.int(2)?;
+    Ok((Original { content_type, body }, is_intact))
 }
-

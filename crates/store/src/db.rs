@@ -29,7 +29,7 @@ impl Db {
     {
         match self {
             Db::Sqlite(engine) => engine.write(job).await,
-            Db::Postgres(engine) => engine.transaction(job).await,
+            Db::Postgres(engine) => engine.write(job).await,
         }
     }
 
@@ -41,7 +41,7 @@ impl Db {
     {
         match self {
             Db::Sqlite(engine) => engine.read(job).await,
-            Db::Postgres(engine) => engine.transaction(job).await,
+            Db::Postgres(engine) => engine.read(job).await,
         }
     }
 
@@ -177,18 +177,25 @@ impl Tx {
 
     /// Keeps other transactions that name the same number waiting until this one ends. SQLite has one writer, so
     /// there is nobody to wait for.
-    pub(crate) async fn lock(&mut self, mut keys: Vec<i64>) -> Result<(), Error> {
+    pub(crate) async fn lock(&mut self, keys: Vec<i64>) -> Result<(), Error> {
+        self.wait_for("SELECT 1 FROM pg_advisory_xact_lock(?1)", keys).await
+    }
+
+    /// Waits for whoever has locked this number, and keeps it from being locked; any number may share it.
+    pub(crate) async fn share(&mut self, key: i64) -> Result<(), Error> {
+        self.wait_for("SELECT 1 FROM pg_advisory_xact_lock_shared(?1)", vec![key]).await
+    }
+
+    async fn wait_for(&mut self, sql: &str, mut keys: Vec<i64>) -> Result<(), Error> {
         keys.sort_unstable();
         keys.dedup();
         match &mut self.engine {
-            Engine::Sqlite(_) => Ok(()),
-            Engine::Postgres(_) if keys.is_empty() => Ok(()),
-            Engine::Postgres(client) => {
+            Engine::Postgres(client) if !keys.is_empty() => {
+                self.faults.step()?;
                 let lists: Vec<Vec<Value>> = keys.into_iter().map(|key| vec![Value::Int(key)]).collect();
-                crate::postgres::fetch_many(client, "SELECT 1::bigint FROM pg_advisory_xact_lock(?1)", &lists)
-                    .await
-                    .map(|_| ())
+                crate::postgres::fetch_many(client, sql, &lists).await.map(|_| ())
             }
+            Engine::Sqlite(_) | Engine::Postgres(_) => Ok(()),
         }
     }
 }

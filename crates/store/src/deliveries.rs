@@ -6,13 +6,15 @@ use std::time::Duration;
 use model::delivery::{Attempt, AttemptOf, Delivery, DeliveryState, Phases};
 use model::id::{DeliveryId, EndpointId, EventId};
 use model::page::{Page, PageRequest};
+use model::time::Timestamp;
 
 use crate::append::DELIVERIES;
 use crate::claims::{Busy, Claimed, Wanted};
+use crate::db::Tx;
 use crate::error::Error;
 use crate::records::{Recorded, promote};
 use crate::value::{Row, Value};
-use crate::{Queue, Store};
+use crate::{Queue, Store, retention, routing};
 
 /// Deliveries.
 pub struct Deliveries<'s>(&'s Store);
@@ -30,16 +32,14 @@ impl Deliveries<'_> {
     pub async fn claim(&self, limit: u32, busy: Busy, lease: Duration) -> Result<Vec<Claimed>, Error> {
         let inner = Arc::clone(&self.0.inner);
         let now = inner.clock.now();
-        let wanted = Wanted { routing: inner.routing.current(), busy, now, until: now.plus(lease) };
-        if inner.db.is_embedded() {
-            let holder = Arc::clone(&inner);
-            return inner
-                .db
-                .read(move |tx| Box::pin(async move { wanted.take_in_memory(tx, &holder, limit).await }))
-                .await;
-        }
         let token = inner.ids.next::<()>(now).raw();
-        inner.db.write(move |tx| Box::pin(async move { wanted.take_in_rows(tx, token, limit).await })).await
+        let (routing, limit) = (inner.routing.current(), limit as usize);
+        let wanted = Wanted { routing, busy, limit, token, now, until: now.plus(lease) };
+        let holder = Arc::clone(&inner);
+        if inner.db.is_embedded() {
+            return inner.db.read(move |tx| Box::pin(async move { wanted.take_in_memory(tx, &holder).await })).await;
+        }
+        inner.db.write(move |tx| Box::pin(async move { wanted.take_in_rows(tx, &holder).await })).await
     }
 
     /// Records one attempt and what follows, together with whatever else is waiting. Fails with
@@ -101,8 +101,12 @@ impl Deliveries<'_> {
             .db
             .write(move |tx| {
                 Box::pin(async move {
+                    routing::keep(tx).await?;
+                    retention::keep(tx).await?;
                     let found = tx.fetch_one("SELECT 1 FROM events WHERE id = ?1", &[event.into()]).await?;
                     found.ok_or(Error::NotFound("event"))?;
+                    let found = tx.fetch_one("SELECT 1 FROM endpoints WHERE id = ?1", &[endpoint.into()]).await?;
+                    found.ok_or(Error::NotFound("endpoint"))?;
                     let row = vec![
                         DeliveryId::into(id),
                         event.into(),
@@ -121,27 +125,43 @@ impl Deliveries<'_> {
         Ok(id)
     }
 
-    /// Calls off a delivery that has not arrived, and lets its line go on.
+    /// Calls off a delivery that has not arrived, and lets its line go on: at once, or, where an attempt is under way,
+    /// when that attempt's lease has run out.
     pub async fn cancel(&self, id: DeliveryId) -> Result<(), Error> {
         let inner = &self.0.inner;
         let now = inner.clock.now();
-        inner
-            .db
-            .write(move |tx| {
-                Box::pin(async move {
-                    let sql = "SELECT endpoint, line FROM deliveries WHERE id = ?1 AND state <= 2";
-                    let row = tx.fetch_one(sql, &[id.into()]).await?.ok_or(Error::NotFound("delivery to cancel"))?;
-                    let (endpoint, line) = (row.int(0)?, row.opt_int(1)?);
-                    tx.lock(line.into_iter().collect()).await?;
-                    let sql = "UPDATE deliveries SET state = 5, due_at = NULL, lease = NULL WHERE id = ?1 AND state <= 2";
-                    tx.execute(sql, &[id.into()]).await?;
-                    promote(tx, line.map(|line| (endpoint, line)).into_iter().collect(), now).await
-                })
-            })
-            .await?;
+        // On an embedded store the lease is taken, so that no claim comes between, or the one that is held is heeded.
+        let token = inner.ids.next::<()>(now).raw();
+        let mut lease = inner.leases.begin();
+        let is_free = lease.take(id.raw(), token, Timestamp::MAX, now);
+        lease.keep();
+        let under_way_until = if is_free { None } else { inner.leases.end(id.raw()) };
+        let outcome =
+            inner.db.write(move |tx| Box::pin(async move { cancel(tx, id, under_way_until, now).await })).await;
+        inner.leases.release(id.raw(), token);
         inner.wake(Queue::Deliveries);
-        Ok(())
+        outcome
     }
+}
+
+async fn cancel(
+    tx: &mut Tx,
+    id: DeliveryId,
+    under_way_until: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let sql = "SELECT endpoint, line FROM deliveries WHERE id = ?1";
+    let row = tx.fetch_one(sql, &[id.into()]).await?.ok_or(Error::NotFound("delivery to cancel"))?;
+    let (endpoint, line) = (row.int(0)?, row.opt_int(1)?);
+    tx.lock(line.into_iter().collect()).await?;
+    // Changes nothing but keeps a claim of another node from coming between.
+    let sql = "UPDATE deliveries SET state = state WHERE id = ?1 AND state <= 2 RETURNING state, due_at";
+    let row = tx.fetch_one(sql, &[id.into()]).await?.ok_or(Error::NotFound("delivery to cancel"))?;
+    let leased_until = row.opt_time(1)?.filter(|_| row.int(0).is_ok_and(|state| state == 1));
+    let sql = "UPDATE deliveries SET state = 5, due_at = NULL, lease = NULL WHERE id = ?1";
+    tx.execute(sql, &[id.into()]).await?;
+    let at = under_way_until.or(leased_until).unwrap_or(now).max(now);
+    promote(tx, line.map(|line| (endpoint, line)).into_iter().collect(), at).await.map(|_| ())
 }
 
 /// Which deliveries are wanted.

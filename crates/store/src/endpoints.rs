@@ -99,6 +99,8 @@ async fn save(tx: &mut Tx, endpoint: &Endpoint) -> Result<(), Error> {
 }
 
 async fn remove(tx: &mut Tx, id: EndpointId) -> Result<(), Error> {
+    // Whoever is about to owe something to it ends first; whoever comes later sees that it is gone.
+    routing::clear(tx).await?;
     if tx.execute("DELETE FROM endpoints WHERE id = ?1", &[id.into()]).await? == 0 {
         return Err(Error::NotFound("endpoint"));
     }

@@ -11,7 +11,7 @@ pub enum Error {
     DiskFull,
     /// The engine cannot be reached, or gave up on this operation; it may be tried again. After a lost
     /// connection it may have happened all the same: every operation of ours can be repeated safely.
-    #[error("the store cannot be reached: try again")]
+    #[error("the store cannot be reached, try again: {0}")]
     Unavailable(#[source] EngineError),
     /// A sync failed, so nobody knows what is on the disk: the process must stop and read it anew.
     #[error("a write did not reach the disk: the process must restart")]
@@ -46,7 +46,7 @@ pub enum EngineError {
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
     /// PostgreSQL.
-    #[error(transparent)]
+    #[error("{}", postgres_words(.0))]
     Postgres(#[from] tokio_postgres::Error),
     /// The pool of PostgreSQL connections.
     #[error(transparent)]
@@ -56,10 +56,39 @@ pub enum EngineError {
     WriterGone,
 }
 
+/// The server's own words; the library's say only that there are some. They never hold a row's values.
+fn postgres_words(error: &tokio_postgres::Error) -> String {
+    match error.as_db_error() {
+        Some(said) => format!("{} ({})", said.message(), said.code().code()),
+        None => error.to_string(),
+    }
+}
+
 impl Error {
     /// Whether the same operation may be tried again in a moment.
     pub fn is_transient(&self) -> bool {
         matches!(self, Error::Busy | Error::DiskFull | Error::Unavailable(_) | Error::Injected)
+    }
+}
+
+impl Error {
+    /// Whether any other operation would have failed just now too.
+    pub(crate) fn is_everybodys(&self) -> bool {
+        match self {
+            Error::DiskFull | Error::Fatal | Error::Busy | Error::Injected => true,
+            Error::Unavailable(EngineError::Postgres(error)) => error.is_closed(),
+            Error::Unavailable(engine) => matches!(engine, EngineError::Pool(_) | EngineError::WriterGone),
+            _ => false,
+        }
+    }
+
+    /// Makes errors of the same kind, without what the engine said.
+    pub(crate) fn kind(&self) -> fn() -> Error {
+        match self {
+            Error::DiskFull => || Error::DiskFull,
+            Error::Fatal => || Error::Fatal,
+            _ => || Error::Busy,
+        }
     }
 }
 

@@ -8,8 +8,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use model::time::Timestamp;
 
-use crate::error::Error;
-
 /// The right to attempt one delivery or send and to record what came of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Lease {
@@ -23,14 +21,26 @@ pub(crate) struct Leases(Mutex<Held>);
 
 #[derive(Default)]
 struct Held {
-    /// By row: the token and when it runs out.
-    leases: HashMap<i64, (i64, Timestamp)>,
+    leases: HashMap<i64, HeldLease>,
     /// How many leases were given back so far.
     given_back: u64,
     /// Rows given back while a claim was under way, and when in that count. Such a claim may still see the row as it
     /// was before its record: it must not take it.
     recent: HashMap<i64, u64>,
     claims_under_way: usize,
+}
+
+struct HeldLease {
+    token: i64,
+    end: Timestamp,
+    /// What was done under it is being written: it does not run out meanwhile.
+    is_pinned: bool,
+}
+
+impl Held {
+    fn of(&mut self, row: i64, token: i64) -> Option<&mut HeldLease> {
+        self.leases.get_mut(&row).filter(|lease| lease.token == token)
+    }
 }
 
 impl Leases {
@@ -42,19 +52,30 @@ impl Leases {
     pub(crate) fn begin(&self) -> ClaimUnderWay<'_> {
         let mut held = self.held();
         held.claims_under_way += 1;
-        ClaimUnderWay { leases: self, began_at: held.given_back }
+        ClaimUnderWay { leases: self, began_at: held.given_back, taken: Vec::new() }
     }
 
-    /// Fails unless this very lease is still the row's.
-    pub(crate) fn check(&self, row: i64, token: i64) -> Result<(), Error> {
-        let held = self.held();
-        if held.leases.get(&row).is_some_and(|(current, _)| *current == token) { Ok(()) } else { Err(Error::LeaseLost) }
+    /// Keeps a lease from passing on while what was done under it is written; says whether it still was the row's.
+    pub(crate) fn pin(&self, row: i64, token: i64) -> bool {
+        self.held().of(row, token).map(|lease| lease.is_pinned = true).is_some()
+    }
+
+    /// Lets a lease run out again, when the write has failed.
+    pub(crate) fn unpin(&self, row: i64, token: i64) {
+        if let Some(lease) = self.held().of(row, token) {
+            lease.is_pinned = false;
+        }
+    }
+
+    /// When the row's lease runs out, if somebody holds one.
+    pub(crate) fn end(&self, row: i64) -> Option<Timestamp> {
+        self.held().leases.get(&row).map(|lease| lease.end)
     }
 
     /// Gives a lease back, once what was done under it is on disk.
     pub(crate) fn release(&self, row: i64, token: i64) {
         let mut held = self.held();
-        if held.leases.get(&row).is_some_and(|(current, _)| *current == token) {
+        if held.of(row, token).is_some() {
             held.leases.remove(&row);
             held.given_back += 1;
             if held.claims_under_way > 0 {
@@ -69,24 +90,35 @@ impl Leases {
 pub(crate) struct ClaimUnderWay<'l> {
     leases: &'l Leases,
     began_at: u64,
+    /// Rows and tokens to be given back unless the claim succeeds.
+    taken: Vec<(i64, i64)>,
 }
 
 impl ClaimUnderWay<'_> {
     /// Takes a lease on a row unless somebody holds one that has not run out, or gave one back since the claim began.
-    pub(crate) fn take(&self, row: i64, token: i64, until: Timestamp, now: Timestamp) -> bool {
+    pub(crate) fn take(&mut self, row: i64, token: i64, until: Timestamp, now: Timestamp) -> bool {
         let mut held = self.leases.held();
-        let is_held = held.leases.get(&row).is_some_and(|(_, end)| *end > now);
+        let is_held = held.leases.get(&row).is_some_and(|lease| lease.is_pinned || lease.end > now);
         let was_recorded = held.recent.get(&row).is_some_and(|at| *at > self.began_at);
         if is_held || was_recorded {
             return false;
         }
-        held.leases.insert(row, (token, until));
+        held.leases.insert(row, HeldLease { token, end: until, is_pinned: false });
+        self.taken.push((row, token));
         true
+    }
+
+    /// Lets the claim have what it took.
+    pub(crate) fn keep(mut self) {
+        self.taken.clear();
     }
 }
 
 impl Drop for ClaimUnderWay<'_> {
     fn drop(&mut self) {
+        for (row, token) in std::mem::take(&mut self.taken) {
+            self.leases.release(row, token);
+        }
         let mut held = self.leases.held();
         held.claims_under_way -= 1;
         if held.claims_under_way == 0 {
@@ -99,27 +131,53 @@ impl Drop for ClaimUnderWay<'_> {
 mod tests {
     use super::*;
 
+    fn at(secs: i64) -> Timestamp {
+        Timestamp::from_secs(secs)
+    }
+
+    fn take(leases: &Leases, token: i64, until: i64, now: i64) -> bool {
+        let mut claim = leases.begin();
+        let is_taken = claim.take(1, token, at(until), at(now));
+        claim.keep();
+        is_taken
+    }
+
     #[test]
     fn an_expired_lease_passes_on_and_its_old_holder_is_fenced_off() {
         let leases = Leases::default();
-        let at = Timestamp::from_secs;
-        assert!(leases.begin().take(1, 10, at(30), at(0)));
-        assert!(!leases.begin().take(1, 11, at(60), at(29)));
-        assert!(leases.begin().take(1, 11, at(60), at(30)));
-        assert!(leases.check(1, 10).is_err());
+        assert!(take(&leases, 10, 30, 0));
+        assert!(!take(&leases, 11, 60, 29));
+        assert!(take(&leases, 11, 60, 30));
+        assert!(!leases.pin(1, 10));
         leases.release(1, 10);
-        assert!(leases.check(1, 11).is_ok());
+        assert!(leases.pin(1, 11));
+    }
+
+    #[test]
+    fn a_lease_does_not_run_out_while_its_record_is_written() {
+        let leases = Leases::default();
+        assert!(take(&leases, 10, 30, 0));
+        assert!(leases.pin(1, 10));
+        assert!(!take(&leases, 11, 90, 60));
+        leases.unpin(1, 10);
+        assert!(take(&leases, 11, 90, 60));
     }
 
     #[test]
     fn a_claim_does_not_take_what_was_recorded_after_it_began() {
         let leases = Leases::default();
-        let at = Timestamp::from_secs;
-        assert!(leases.begin().take(1, 10, at(30), at(0)));
-        let slow = leases.begin();
+        assert!(take(&leases, 10, 30, 0));
+        let mut slow = leases.begin();
         leases.release(1, 10);
         assert!(!slow.take(1, 11, at(30), at(1)), "it may have seen the row before the record");
         drop(slow);
-        assert!(leases.begin().take(1, 11, at(30), at(1)));
+        assert!(take(&leases, 11, 30, 1));
+    }
+
+    #[test]
+    fn a_claim_that_fails_gives_back_what_it_took() {
+        let leases = Leases::default();
+        assert!(leases.begin().take(1, 10, at(30), at(0)));
+        assert!(take(&leases, 11, 30, 0));
     }
 }

@@ -24,6 +24,7 @@ mod db;
 mod digest;
 mod leases;
 mod migrate;
+mod order;
 mod parties;
 mod postgres;
 mod sqlite;
@@ -32,6 +33,7 @@ mod value;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use model::id::Ids;
 use model::time::Clock;
@@ -101,6 +103,8 @@ pub(crate) struct Inner {
     pub(crate) clock: Clock,
     pub(crate) routing: RoutingTable,
     pub(crate) leases: Leases,
+    /// The endpoint at which the last claim ended; the next one begins after it.
+    pub(crate) claimed_last: AtomicI64,
     deliveries_woken: Notify,
     sends_woken: Notify,
 }
@@ -122,12 +126,15 @@ impl Store {
             Location::Postgres(url) => Db::Postgres(postgres::Postgres::open(url, config.faults.clone()).await?),
         };
         migrate::run(&db).await?;
+        let ids = Ids::of_node(config.node);
+        order::pass(&ids, db.read(|tx| Box::pin(order::last(tx))).await?, clock.now());
         let inner = Arc::new(Inner {
             db,
-            ids: Ids::of_node(config.node),
+            ids,
             clock,
             routing: RoutingTable::default(),
             leases: Leases::default(),
+            claimed_last: AtomicI64::new(0),
             deliveries_woken: Notify::new(),
             sends_woken: Notify::new(),
         });

@@ -1,6 +1,7 @@
 //! Contacts and conversations of a batch: found by any identifier, made when new, merged when two prove to be one.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
 use model::conversation::{ConversationState, Party, Touch};
 use model::id::{AccountId, AppId, ContactId, ConversationId, Ids};
@@ -57,6 +58,10 @@ pub(crate) async fn meet(
         contacts.push(people.contact(tx, meeting, ids, now).await?);
     }
     people.write(tx).await?;
+    // A later meeting may have shown that two contacts of earlier ones are one.
+    let contacts: Vec<ContactId> = contacts.into_iter().map(|contact| people.stayed(contact)).collect();
+    // Two nodes may know the same contact by different names: only one may make the conversation.
+    tx.lock(contacts.iter().map(|contact| contact.raw()).collect()).await?;
     let mut talks = Talks::find(tx, meetings, &contacts).await?;
     let told = meetings.iter().zip(&contacts).map(|(meeting, contact)| talks.touch(meeting, *contact, ids, now));
     let told = told.collect();
@@ -74,6 +79,8 @@ fn names(meeting: &Meeting<'_>) -> impl Iterator<Item = Name> {
 /// Who is known by what.
 struct People {
     known: HashMap<Name, ContactId>,
+    /// Contacts of this batch that went into an older one.
+    merged: HashMap<ContactId, ContactId>,
     new_contacts: Vec<Vec<Value>>,
     new_names: Vec<Vec<Value>>,
 }
@@ -95,7 +102,7 @@ impl People {
                 known.insert(name, row.id(0)?);
             }
         }
-        Ok(People { known, new_contacts: Vec::new(), new_names: Vec::new() })
+        Ok(People { known, merged: HashMap::new(), new_contacts: Vec::new(), new_names: Vec::new() })
     }
 
     async fn contact(
@@ -142,7 +149,18 @@ impl People {
         for contact in self.known.values_mut().filter(|contact| **contact == from) {
             *contact = into;
         }
-        Ok(())
+        self.merged.insert(from, into);
+        let sql = "DELETE FROM contacts WHERE id = ?1 AND NOT EXISTS
+            (SELECT 1 FROM conversations WHERE contact = ?1)";
+        tx.execute(sql, &[from.into()]).await.map(|_| ())
+    }
+
+    /// The contact that is left of one, after all that was merged.
+    fn stayed(&self, mut contact: ContactId) -> ContactId {
+        while let Some(into) = self.merged.get(&contact) {
+            contact = *into;
+        }
+        contact
     }
 
     async fn write(&mut self, tx: &mut Tx) -> Result<(), Error> {
@@ -150,6 +168,9 @@ impl People {
         tx.insert_many(IDENTIFIERS, std::mem::take(&mut self.new_names)).await
     }
 }
+
+/// How far behind the stored times of a conversation may be: writing each message's would cost a page a message.
+const TOUCH_SLACK: Duration = Duration::from_secs(60);
 
 /// Where a conversation stands while the batch is read.
 struct Standing {
@@ -159,6 +180,8 @@ struct Standing {
     touched_at: Timestamp,
     app: AppId,
     is_new: bool,
+    /// Whether what is stored is still near enough.
+    is_fresh: bool,
 }
 
 /// The conversations of a batch.
@@ -185,6 +208,7 @@ impl Talks {
                 touched_at: row.time(3)?,
                 app,
                 is_new: false,
+                is_fresh: true,
             };
             talks.insert(pair, standing);
         }
@@ -202,20 +226,26 @@ impl Talks {
                 touched_at: now,
                 app: meeting.app,
                 is_new: true,
+                is_fresh: false,
             }
         });
         let (state, change) = standing.state.touched(meeting.party.touch);
+        standing.is_fresh &= change.is_none() && now.since(standing.touched_at) < TOUCH_SLACK;
         standing.state = state;
         caused.extend(change);
         standing.touched_at = standing.touched_at.max(now);
         if meeting.party.touch == Touch::Inbound {
-            standing.last_inbound_at = standing.last_inbound_at.max(Some(meeting.at.min(now)));
+            let wrote_at = meeting.at.min(now);
+            let is_near = standing.last_inbound_at.is_some_and(|last| wrote_at.since(last) < TOUCH_SLACK);
+            standing.is_fresh &= is_near;
+            standing.last_inbound_at = standing.last_inbound_at.max(Some(wrote_at));
         }
         Talk { conversation: standing.id, caused }
     }
 
     async fn write(self, tx: &mut Tx) -> Result<(), Error> {
-        let (new, old): (Vec<_>, Vec<_>) = self.0.into_iter().partition(|(_, standing)| standing.is_new);
+        let changed = self.0.into_iter().filter(|(_, standing)| !standing.is_fresh);
+        let (new, old): (Vec<_>, Vec<_>) = changed.partition(|(_, standing)| standing.is_new);
         let row = |((account, contact), standing): ((AccountId, ContactId), Standing)| {
             vec![
                 standing.id.into(),

@@ -2,7 +2,7 @@
 
 use deadpool_postgres::{Client, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
 use futures_util::future::{BoxFuture, try_join_all};
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::ToSql;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::db::{Column, Engine, Faults, Into, Tx};
@@ -57,22 +57,53 @@ impl Postgres {
         Ok(())
     }
 
-    pub(crate) async fn transaction<T, F>(&self, job: F) -> Result<T, Error>
+    pub(crate) async fn write<T, F>(&self, job: F) -> Result<T, Error>
     where
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>> + Send,
     {
-        let client = self.pool.get().await?;
-        client.batch_execute("BEGIN").await?;
-        let mut open = OpenTransaction(Some(Tx::new(Engine::Postgres(client), self.faults.clone())));
+        self.transaction("BEGIN", job).await
+    }
+
+    /// All of it sees the same moment.
+    pub(crate) async fn read<T, F>(&self, job: F) -> Result<T, Error>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>> + Send,
+    {
+        self.transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", job).await
+    }
+
+    async fn transaction<T, F>(&self, begin: &str, job: F) -> Result<T, Error>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>> + Send,
+    {
+        let mut open = self.begin(begin).await?;
         let tx = open.0.as_mut().expect("it was just opened");
         let result = job(tx).await;
         let end = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
         if let Engine::Postgres(client) = tx.engine() {
-            client.batch_execute(end).await?;
+            let ended = client.batch_execute(end).await;
+            if result.is_ok() || ended.is_ok() {
+                ended?;
+                // Only a connection whose transaction has ended goes back to the pool.
+                drop(open.0.take());
+            }
         }
-        // Only a connection whose transaction has ended goes back to the pool.
-        drop(open.0.take());
         result
+    }
+
+    /// Begins on a connection that is alive: those from before the server's restart are closed, one by one.
+    async fn begin(&self, begin: &str) -> Result<OpenTransaction, Error> {
+        let mut tries_left = CONNECTIONS;
+        loop {
+            let client = self.pool.get().await?;
+            let mut open = OpenTransaction(Some(Tx::new(Engine::Postgres(client), self.faults.clone())));
+            let Some(Engine::Postgres(client)) = open.0.as_mut().map(Tx::engine) else { continue };
+            match client.batch_execute(begin).await {
+                Ok(()) => return Ok(open),
+                Err(error) if tries_left == 0 => return Err(error.into()),
+                Err(_) => tries_left -= 1,
+            }
+        }
     }
 }
 
@@ -240,11 +271,6 @@ fn refs(args: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
 }
 
 fn columns(row: &tokio_postgres::Row) -> Result<Row, Error> {
-    let column = |at: usize| match *row.columns()[at].type_() {
-        Type::INT8 => row.try_get::<_, Option<i64>>(at).map(Value::from),
-        Type::BYTEA => row.try_get::<_, Option<Vec<u8>>>(at).map(Value::from),
-        _ => row.try_get::<_, Option<String>>(at).map(Value::from),
-    };
-    let values: Result<Vec<Value>, tokio_postgres::Error> = (0..row.len()).map(column).collect();
+    let values: Result<Vec<Value>, tokio_postgres::Error> = (0..row.len()).map(|at| row.try_get(at)).collect();
     Ok(Row(values?))
 }

@@ -37,6 +37,7 @@ pub(crate) const ATTEMPTS: Into = Into {
 
 /// The most records that wait to be stored; the lane's own bound is far below it.
 const RECORDS_MAX: usize = 4_096;
+
 /// What one attempt came to.
 #[derive(Clone, Debug)]
 pub struct Recorded {
@@ -83,28 +84,38 @@ async fn record_all(inner: &Arc<Inner>, batch: Arc<[Recorded]>) -> Result<Vec<Re
     let mut ours = vec![true; batch.len()];
     if embedded {
         for (mine, one) in ours.iter_mut().zip(batch.iter()) {
-            *mine = inner.leases.check(one.id.raw(), one.lease.token).is_ok();
+            *mine = inner.leases.pin(one.id.raw(), one.lease.token);
         }
     }
     let job = Arc::clone(&batch);
-    let (recorded, promoted) =
-        inner.db.write(move |tx| Box::pin(async move { record(tx, &job, ours, now).await })).await?;
+    let outcome =
+        inner.db.write(move |tx| Box::pin(async move { record(tx, &job, ours, now, embedded).await })).await;
     for one in batch.iter().filter(|_| embedded) {
-        inner.leases.release(one.id.raw(), one.lease.token);
+        match outcome {
+            Ok(_) => inner.leases.release(one.id.raw(), one.lease.token),
+            Err(_) => inner.leases.unpin(one.id.raw(), one.lease.token),
+        }
     }
+    let (recorded, promoted) = outcome?;
     if promoted {
         inner.wake(Queue::Deliveries);
     }
     Ok(recorded.into_iter().map(|ours| if ours { Ok(()) } else { Err(()) }).collect())
 }
 
-async fn record(tx: &mut Tx, batch: &[Recorded], mut ours: Vec<bool>, now: Timestamp) -> Result<(Vec<bool>, bool), Error> {
+async fn record(
+    tx: &mut Tx,
+    batch: &[Recorded],
+    mut ours: Vec<bool>,
+    now: Timestamp,
+    embedded: bool,
+) -> Result<(Vec<bool>, bool), Error> {
     // Lines are locked before their rows are touched: an arrival that joins one must see it as we leave it.
     tx.lock(batch.iter().filter_map(|one| one.line).collect()).await?;
     let sql = "UPDATE deliveries SET state = ?2, retrying = ?3, attempts = attempts + ?4, due_at = ?5, lease = NULL,
-        last_error = ?6 WHERE id = ?1 AND state <= 1 AND (lease IS NULL OR lease = ?7)";
+        last_error = ?6 WHERE id = ?1 AND state <= 1 AND coalesce(lease, ?8) = ?7";
     let mine: Vec<usize> = (0..batch.len()).filter(|at| ours[*at]).collect();
-    let lists = mine.iter().map(|at| update_args(&batch[*at])).collect::<Vec<_>>();
+    let lists = mine.iter().map(|at| update_args(&batch[*at], embedded)).collect::<Vec<_>>();
     let touched = tx.execute_many(sql, &lists).await?;
     let (mut attempts, mut ended) = (Vec::new(), Vec::new());
     for (at, touched) in mine.into_iter().zip(touched) {
@@ -120,20 +131,25 @@ async fn record(tx: &mut Tx, batch: &[Recorded], mut ours: Vec<bool>, now: Times
         };
         ended.extend(one.line.filter(|_| touched == 1 && lets_go).map(|line| (one.endpoint.raw(), line)));
     }
-    let promoted = !ended.is_empty();
     tx.insert_many(ATTEMPTS, attempts).await?;
-    promote(tx, ended, now).await?;
+    let promoted = promote(tx, ended, now).await?;
     Ok((ours, promoted))
 }
 
-fn update_args(one: &Recorded) -> Vec<Value> {
+fn update_args(one: &Recorded, embedded: bool) -> Vec<Value> {
     let (state, due_at, error) = match &one.next {
         Next::Delivered => (DeliveryState::Delivered, None, None),
         Next::RetryAt(at) => {
             (DeliveryState::Pending, Some(*at), one.attempt.as_ref().and_then(|attempt| attempt.error.clone()))
         }
+        // It stays at the head of its line, so that the line is held for those who come later too.
+        Next::Dead(cause) | Next::Unknown(cause) if one.line.is_some() && one.on_dead == OnDead::Hold => {
+            (DeliveryState::Held, None, Some(cause.clone()))
+        }
         Next::Dead(cause) | Next::Unknown(cause) => (DeliveryState::Dead, None, Some(cause.clone())),
     };
+    // An embedded store holds its leases in memory, where this one was found to be good.
+    let stored_if_none = if embedded { one.lease.token } else { 0 };
     vec![
         one.id.into(),
         Value::Int(state.code()),
@@ -142,17 +158,22 @@ fn update_args(one: &Recorded) -> Vec<Value> {
         Value::from(due_at),
         Value::from(error),
         Value::Int(one.lease.token),
+        Value::Int(stored_if_none),
     ]
 }
 
-/// Makes the first that is waiting in each line due. On a line that nobody waits in it does nothing.
-pub(crate) async fn promote(tx: &mut Tx, lines: Vec<(i64, i64)>, now: Timestamp) -> Result<(), Error> {
+/// Makes the first that is waiting in each line due, and says whether there was one. It changes nothing in a line
+/// whose head is due already, or held.
+pub(crate) async fn promote(tx: &mut Tx, lines: Vec<(i64, i64)>, at: Timestamp) -> Result<bool, Error> {
     let sql = "UPDATE deliveries SET due_at = ?3 WHERE id = (SELECT min(id) FROM deliveries
             WHERE endpoint = ?1 AND line = ?2 AND state <= 2 AND line IS NOT NULL)
         AND state = 0 AND due_at IS NULL";
     let lists: Vec<Vec<Value>> =
-        lines.into_iter().map(|(endpoint, line)| vec![endpoint.into(), line.into(), now.into()]).collect();
-    if lists.is_empty() { Ok(()) } else { tx.execute_many(sql, &lists).await.map(|_| ()) }
+        lines.into_iter().map(|(endpoint, line)| vec![endpoint.into(), line.into(), at.into()]).collect();
+    if lists.is_empty() {
+        return Ok(false);
+    }
+    Ok(tx.execute_many(sql, &lists).await?.contains(&1))
 }
 
 pub(crate) fn attempt_row(owner: i64, attempt: &Attempt) -> Vec<Value> {

@@ -1,4 +1,7 @@
 //! Retention: old bytes go in bounded steps, oldest first, by ranges of the primary key.
+//!
+//! Each table has two marks. The front has passed everything up to it; what it had to leave, because it was owed, is
+//! looked at again and again by the sweep behind it. Both cost the rows they look at, however many are stored.
 
 use std::time::Duration;
 
@@ -8,15 +11,19 @@ use model::time::Timestamp;
 use crate::Store;
 use crate::db::Tx;
 use crate::error::Error;
-use crate::value::Value;
+use crate::value::{Row, Value};
 
-/// How many ids' worth of rows one step looks at; a step is one short transaction.
-const STEP_ROWS: i64 = 1_000;
+/// How many rows of a table each mark looks at in one step; a step is one short transaction.
+const STEP_ROWS: i64 = 500;
+/// How long answers and early statuses are kept.
+const ANSWERS_KEPT: Duration = Duration::from_secs(24 * 3600);
+/// Any number, as long as every node uses the same one.
+const LOCK: i64 = 0x6b65_6570;
 
 /// How long things are kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Keep {
-    /// Bodies of requests, and the contents of events.
+    /// Bodies of requests, and the contents of the events that came in them.
     pub bodies: Duration,
     /// Everything else: receipts, events, deliveries, attempts, sends.
     pub metadata: Duration,
@@ -42,8 +49,8 @@ impl Store {
 }
 
 impl Retention<'_> {
-    /// Takes one bounded step; says how many rows went. Zero means that nothing is due to go. What is still owed
-    /// is never removed, however old.
+    /// Takes one bounded step; says how many rows went. Zero means that nothing it looked at was due to go. What is
+    /// still owed is never removed, however old.
     pub async fn step(&self, keep: Keep) -> Result<u64, Error> {
         let inner = &self.0.inner;
         let now = inner.clock.now();
@@ -51,64 +58,143 @@ impl Retention<'_> {
     }
 }
 
+/// What of a table may go: `candidates` gives ids in order, after ?1, before ?2, at most ?3, and of each whether it
+/// must stay.
+struct Aging {
+    name: &'static str,
+    candidates: &'static str,
+}
+
+const BODIES: Aging = Aging {
+    name: "bodies",
+    candidates: "SELECT b.id, (SELECT max(1) FROM events e JOIN deliveries d ON d.event = e.id
+            WHERE e.receipt = b.id AND d.state <= 2) FROM bodies b
+        WHERE b.id > ?1 AND b.id < ?2 ORDER BY b.id LIMIT ?3",
+};
+const EVENTS: Aging = Aging {
+    name: "events",
+    candidates: "SELECT e.id, (SELECT max(1) FROM deliveries d WHERE d.event = e.id AND d.state <= 2), e.key1, e.key2
+        FROM events e WHERE e.id > ?1 AND e.id < ?2 ORDER BY e.id LIMIT ?3",
+};
+const RECEIPTS: Aging = Aging {
+    name: "receipts",
+    candidates: "SELECT r.id, (SELECT max(1) FROM bodies b WHERE b.id = r.id)
+        FROM receipts r WHERE r.id > ?1 AND r.id < ?2 ORDER BY r.id LIMIT ?3",
+};
+const SENDS: Aging = Aging {
+    name: "sends",
+    candidates: "SELECT s.id, CASE WHEN s.state <= 1 THEN s.state END
+        FROM sends s WHERE s.id > ?1 AND s.id < ?2 ORDER BY s.id LIMIT ?3",
+};
+
 async fn step(tx: &mut Tx, keep: Keep, now: Timestamp) -> Result<u64, Error> {
+    tx.lock(vec![LOCK]).await?;
     let bodies_end = Id::<()>::first_at(now.minus(keep.bodies)).raw();
     let metadata_end = Id::<()>::first_at(now.minus(keep.metadata)).raw();
-    let mut gone = 0;
-    gone += bodies(tx, bodies_end).await?;
-    gone += refused(tx, keep.refused_max).await?;
-    gone += dedupe_and_events(tx, metadata_end).await?;
-    for sql in [
-        "DELETE FROM attempts WHERE (owner, number) IN
-            (SELECT owner, number FROM attempts WHERE owner < ?1 AND owner NOT IN
-                (SELECT id FROM deliveries WHERE id < ?1 AND state <= 2) ORDER BY owner LIMIT ?2)",
-        "DELETE FROM deliveries WHERE id IN
-            (SELECT id FROM deliveries WHERE id < ?1 AND state > 2 ORDER BY id LIMIT ?2)",
-        "DELETE FROM receipts WHERE id IN (SELECT id FROM receipts WHERE id < ?1 ORDER BY id LIMIT ?2)",
-        "DELETE FROM sends WHERE id IN (SELECT id FROM sends WHERE id < ?1 AND state > 1 ORDER BY id LIMIT ?2)",
-    ] {
-        gone += tx.execute(sql, &[Value::Int(metadata_end), Value::Int(STEP_ROWS)]).await?;
+    let bodies = BODIES.take(tx, bodies_end).await?;
+    remove_bodies(tx, &ids(&bodies)?).await?;
+    let events = EVENTS.take(tx, metadata_end).await?;
+    remove_events(tx, &events).await?;
+    // A receipt goes after its body, so that one goes with everything that is owed of it.
+    let receipts = RECEIPTS.take(tx, metadata_end).await?;
+    tx.execute_many("DELETE FROM receipts WHERE id = ?1", &ids(&receipts)?).await?;
+    let sends = SENDS.take(tx, metadata_end).await?;
+    tx.execute_many("DELETE FROM attempts WHERE owner = ?1", &ids(&sends)?).await?;
+    tx.execute_many("DELETE FROM sends WHERE id = ?1", &ids(&sends)?).await?;
+    let gone = bodies.len() + events.len() + receipts.len() + sends.len();
+    Ok(gone as u64 + refused(tx, keep.refused_max).await? + answers(tx, now.minus(ANSWERS_KEPT)).await?)
+}
+
+impl Aging {
+    /// The rows that may go now, of those that come next before each mark. Moves the marks.
+    async fn take(&self, tx: &mut Tx, end: i64) -> Result<Vec<Row>, Error> {
+        let (front_name, sweep_name) = (format!("retention.{}", self.name), format!("retention.{}.sweep", self.name));
+        let (front, sweep) = (mark(tx, &front_name).await?, mark(tx, &sweep_name).await?);
+        let mut rows = self.look(tx, &sweep_name, sweep, front.min(end - 1)).await?;
+        rows.extend(self.look(tx, &front_name, front, end - 1).await?);
+        rows.retain(|row| row.opt_int(1).is_ok_and(|must_stay| must_stay.is_none()));
+        Ok(rows)
     }
-    let day_ago = now.minus(Duration::from_secs(24 * 3600));
-    gone += tx.execute("DELETE FROM idempotency WHERE made_at < ?1", &[day_ago.into()]).await?;
-    gone += tx.execute("DELETE FROM parked WHERE parked_at < ?1", &[day_ago.into()]).await?;
-    Ok(gone)
+
+    async fn look(&self, tx: &mut Tx, mark_name: &str, after: i64, up_to: i64) -> Result<Vec<Row>, Error> {
+        let args = [Value::Int(after), Value::Int(up_to.saturating_add(1)), Value::Int(STEP_ROWS)];
+        let rows = tx.fetch_all(self.candidates, &args).await?;
+        let is_sweep = mark_name.ends_with(".sweep");
+        let last = rows.last().map_or(Ok(after), |row| row.int(0))?;
+        // The sweep begins anew when it has caught up with the front.
+        let next = if is_sweep && (rows.len() as i64) < STEP_ROWS { 0 } else { last };
+        if next != after {
+            let sql = "INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2";
+            tx.execute(sql, &[mark_name.into(), Value::Int(next)]).await?;
+        }
+        Ok(rows)
+    }
 }
 
-/// Bodies and contents go first. An event that is still owed keeps both until it has arrived.
-async fn bodies(tx: &mut Tx, end: i64) -> Result<u64, Error> {
-    let sql = "DELETE FROM bodies WHERE id IN (SELECT id FROM bodies b WHERE id < ?1 AND NOT EXISTS
-            (SELECT 1 FROM deliveries d JOIN events e ON e.id = d.event
-                WHERE d.due_at IS NOT NULL AND e.receipt = b.id)
-        ORDER BY id LIMIT ?2)";
-    tx.execute(sql, &[Value::Int(end), Value::Int(STEP_ROWS)]).await
+/// Keeps everything old in place until the transaction ends.
+pub(crate) async fn keep(tx: &mut Tx) -> Result<(), Error> {
+    tx.share(LOCK).await
 }
 
-/// Requests that were refused can be sent by anybody: only so many of them are kept.
-async fn refused(tx: &mut Tx, max: u32) -> Result<u64, Error> {
-    let bound = "SELECT id FROM receipts WHERE state > 0 AND state IN (3, 4) ORDER BY state, id DESC LIMIT 1 OFFSET ?1";
-    let Some(row) = tx.fetch_one(bound, &[Value::from(max)]).await? else { return Ok(0) };
-    let end = Value::Int(row.int(0)?);
-    let bodies = "DELETE FROM bodies WHERE id IN
-        (SELECT id FROM receipts WHERE state > 0 AND state IN (3, 4) AND id <= ?1 ORDER BY id LIMIT ?2)";
-    tx.execute(bodies, &[end.clone(), Value::Int(STEP_ROWS)]).await?;
-    let receipts = "DELETE FROM receipts WHERE id IN
-        (SELECT id FROM receipts WHERE state > 0 AND state IN (3, 4) AND id <= ?1 ORDER BY id LIMIT ?2)";
-    tx.execute(receipts, &[end, Value::Int(STEP_ROWS)]).await
+async fn mark(tx: &mut Tx, name: &str) -> Result<i64, Error> {
+    let row = tx.fetch_one("SELECT value FROM meta WHERE name = ?1", &[name.into()]).await?;
+    row.map_or(Ok(0), |row| row.int(0))
 }
 
-async fn dedupe_and_events(tx: &mut Tx, end: i64) -> Result<u64, Error> {
-    let sql = "SELECT id, key1, key2 FROM events e WHERE id < ?1 AND NOT EXISTS
-        (SELECT 1 FROM deliveries d WHERE d.event = e.id AND d.state <= 2) ORDER BY id LIMIT ?2";
-    let rows = tx.fetch_all(sql, &[Value::Int(end), Value::Int(STEP_ROWS)]).await?;
-    let (mut events, mut keys) = (Vec::new(), Vec::new());
-    for row in &rows {
-        events.push(vec![Value::Int(row.int(0)?)]);
-        if let (Some(key1), Some(key2)) = (row.opt_int(1)?, row.opt_int(2)?) {
+fn ids(rows: &[Row]) -> Result<Vec<Vec<Value>>, Error> {
+    rows.iter().map(|row| Ok(vec![Value::Int(row.int(0)?)])).collect()
+}
+
+/// The contents of a request's events go with its body.
+async fn remove_bodies(tx: &mut Tx, ids: &[Vec<Value>]) -> Result<(), Error> {
+    tx.execute_many("DELETE FROM bodies WHERE id = ?1", ids).await?;
+    let sql = "UPDATE events SET content = NULL WHERE receipt = ?1 AND receipt IS NOT NULL AND content IS NOT NULL";
+    tx.execute_many(sql, ids).await.map(|_| ())
+}
+
+/// An event's deliveries, their attempts and its dedupe key go with it.
+async fn remove_events(tx: &mut Tx, rows: &[Row]) -> Result<(), Error> {
+    let ids = ids(rows)?;
+    let mut keys = Vec::new();
+    for row in rows {
+        if let (Some(key1), Some(key2)) = (row.opt_int(2)?, row.opt_int(3)?) {
             keys.push(vec![Value::Int(key1), Value::Int(key2)]);
         }
     }
+    let attempts = "DELETE FROM attempts WHERE owner IN (SELECT id FROM deliveries WHERE event = ?1)";
+    tx.execute_many(attempts, &ids).await?;
+    tx.execute_many("DELETE FROM deliveries WHERE event = ?1", &ids).await?;
     tx.execute_many("DELETE FROM dedupe WHERE key1 = ?1 AND key2 = ?2", &keys).await?;
-    tx.execute_many("DELETE FROM events WHERE id = ?1", &events).await?;
-    Ok(rows.len() as u64)
+    tx.execute_many("DELETE FROM events WHERE id = ?1", &ids).await.map(|_| ())
+}
+
+/// Requests that were refused can be sent by anybody: only so many of them are kept. What brought an event is none.
+async fn refused(tx: &mut Tx, max: u32) -> Result<u64, Error> {
+    let bound = "SELECT id FROM (
+            SELECT id FROM (SELECT id FROM receipts WHERE state = 3 AND state > 0 ORDER BY id DESC LIMIT ?1) a
+            UNION ALL
+            SELECT id FROM (SELECT id FROM receipts WHERE state = 4 AND state > 0 ORDER BY id DESC LIMIT ?1) b) c
+        ORDER BY id DESC LIMIT 1 OFFSET ?2";
+    let args = [Value::Int(i64::from(max) + 1), Value::from(max)];
+    let Some(row) = tx.fetch_one(bound, &args).await? else { return Ok(0) };
+    let mut gone = 0;
+    for state in [3, 4] {
+        let oldest = "SELECT id FROM receipts WHERE state = ?1 AND state > 0 AND id <= ?2 AND items_new = 0
+            ORDER BY id LIMIT ?3";
+        let args = [Value::Int(state), Value::Int(row.int(0)?), Value::Int(STEP_ROWS)];
+        let rows = tx.fetch_all(oldest, &args).await?;
+        tx.execute_many("DELETE FROM bodies WHERE id = ?1", &ids(&rows)?).await?;
+        tx.execute_many("DELETE FROM receipts WHERE id = ?1", &ids(&rows)?).await?;
+        gone += rows.len() as u64;
+    }
+    Ok(gone)
+}
+
+async fn answers(tx: &mut Tx, end: Timestamp) -> Result<u64, Error> {
+    let args = [end.into(), Value::Int(STEP_ROWS)];
+    let idempotency = "DELETE FROM idempotency WHERE (key1, key2) IN
+        (SELECT key1, key2 FROM idempotency WHERE made_at < ?1 ORDER BY made_at LIMIT ?2)";
+    let parked = "DELETE FROM parked WHERE (account, message_id, state_name) IN
+        (SELECT account, message_id, state_name FROM parked WHERE parked_at < ?1 ORDER BY parked_at LIMIT ?2)";
+    Ok(tx.execute(idempotency, &args).await? + tx.execute(parked, &args).await?)
 }

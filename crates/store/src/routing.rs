@@ -93,6 +93,25 @@ pub(crate) async fn version(tx: &mut Tx) -> Result<i64, Error> {
     row.map_or(Ok(0), |row| row.int(0))
 }
 
+/// Any number, as long as every node uses the same one.
+const LOCK: i64 = 0x726f_7574_6573;
+
+/// Whether the configuration has changed since it was read. Until the transaction ends, nothing in it is removed.
+pub(crate) async fn is_stale(tx: &mut Tx, held: &Routing) -> Result<bool, Error> {
+    tx.share(LOCK).await?;
+    Ok(version(tx).await? != held.version)
+}
+
+/// Waits for whoever relies on the configuration as it is. Comes before something is removed from it.
+pub(crate) async fn clear(tx: &mut Tx) -> Result<(), Error> {
+    tx.lock(vec![LOCK]).await
+}
+
+/// Keeps everything configured in place until the transaction ends.
+pub(crate) async fn keep(tx: &mut Tx) -> Result<(), Error> {
+    tx.share(LOCK).await
+}
+
 /// Says, in the transaction that changes the configuration, that it has changed.
 pub(crate) async fn changed(tx: &mut Tx) -> Result<(), Error> {
     let sql = "INSERT INTO meta (name, value) VALUES ('routing', 1)

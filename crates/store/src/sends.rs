@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use model::delivery::Attempt;
 use model::event::{Content, DedupeKey, EventType, NewEvent};
-use model::id::{AccountId, AppId, ConversationId, SendId};
+use model::id::{AccountId, AppId, ConversationId, Ids, SendId};
 use model::message::{MessageState, PlatformError, Status};
 use model::page::{Page, PageRequest};
 use model::retry::Next;
@@ -20,9 +20,9 @@ use crate::digest::{check_of, fingerprint};
 use crate::error::Error;
 use crate::leases::Lease;
 use crate::records::{ATTEMPTS, attempt_row};
-use crate::statuses::unpark;
+use crate::statuses::{lock_messages, unpark};
 use crate::value::{Row, Value};
-use crate::{Queue, Store};
+use crate::{Queue, Store, order, routing};
 
 const SENDS: Into = Into {
     table: "sends",
@@ -108,8 +108,8 @@ impl Sends<'_> {
     pub async fn queue(&self, new: NewSend) -> Result<Queued, Error> {
         let inner = &self.0.inner;
         let now = inner.clock.now();
-        let id = inner.ids.next(now);
-        let queued = inner.db.write(move |tx| Box::pin(async move { queue(tx, id, new, now).await })).await?;
+        let ids = inner.ids.clone();
+        let queued = inner.db.write(move |tx| Box::pin(async move { queue(tx, &ids, new, now).await })).await?;
         inner.wake(Queue::Sends);
         Ok(queued)
     }
@@ -133,20 +133,24 @@ impl Sends<'_> {
         claimed.collect()
     }
 
-    /// Records a call and what follows, with the event that tells of it, in one transaction.
+    /// Records a call and what follows, with the event that tells of it, in one transaction. What comes after the lease
+    /// ran out still says what became of the message, but does not have it called again.
     pub async fn record(&self, recorded: RecordedSend) -> Result<(), Error> {
-        let inner = Arc::clone(&self.0.inner);
-        let context = append::Context {
-            routing: inner.routing.current(),
-            ids: inner.ids.clone(),
-            now: inner.clock.now(),
-            check_version: false,
-        };
-        let embedded = Arc::clone(&inner);
-        inner.db.write(move |tx| Box::pin(async move { record(tx, recorded, context).await })).await?;
-        embedded.wake(Queue::Deliveries);
-        embedded.wake(Queue::Sends);
-        Ok(())
+        let inner = &self.0.inner;
+        for _ in 0..append::STALE_TRIES_MAX {
+            let context =
+                append::Context { routing: inner.routing.current(), ids: inner.ids.clone(), now: inner.clock.now() };
+            let recorded = recorded.clone();
+            let outcome =
+                inner.db.write(move |tx| Box::pin(async move { record(tx, recorded, context).await })).await?;
+            if outcome == Recording::Done {
+                inner.wake(Queue::Deliveries);
+                inner.wake(Queue::Sends);
+                return Ok(());
+            }
+            routing::refresh(inner).await?;
+        }
+        Err(Error::Busy)
     }
 
     /// Gives a send back until `at`, without an attempt: its account or contact must not be written to before.
@@ -181,7 +185,13 @@ impl Sends<'_> {
     }
 }
 
-async fn queue(tx: &mut Tx, id: SendId, new: NewSend, now: Timestamp) -> Result<Queued, Error> {
+async fn queue(tx: &mut Tx, ids: &Ids, new: NewSend, now: Timestamp) -> Result<Queued, Error> {
+    let line = line_of(&new);
+    lock_lines(tx, [line].into_iter()).await?;
+    let newest = tx.fetch_one("SELECT max(id) FROM sends WHERE line = ?1 AND state <= 1", &[line.into()]).await?;
+    let newest = newest.map_or(Ok(None), |row| row.opt_int(0))?;
+    order::pass(ids, newest, now);
+    let id = ids.next(now);
     let doc = serde_json::to_string(&new.message).expect("a message has text keys only");
     if let Some((caller, key)) = &new.key {
         let print = fingerprint(*caller, &[b"send", key.as_bytes()]);
@@ -190,14 +200,7 @@ async fn queue(tx: &mut Tx, id: SendId, new: NewSend, now: Timestamp) -> Result<
             return Ok(before);
         }
     }
-    let to = new.message.to.address();
-    let line = new.conversation.map_or_else(
-        || fingerprint(new.account.raw(), &[b"send line", to.as_bytes()]).key1 | i64::MIN,
-        |conversation| conversation.raw(),
-    );
-    tx.lock(vec![line]).await?;
-    let waiting = tx.fetch_one("SELECT 1 FROM sends WHERE line = ?1 AND state <= 1 LIMIT 1", &[line.into()]).await?;
-    let due_at = waiting.is_none().then_some(now);
+    let due_at = newest.is_none().then_some(now);
     let row = vec![
         id.into(),
         new.app.into(),
@@ -211,6 +214,20 @@ async fn queue(tx: &mut Tx, id: SendId, new: NewSend, now: Timestamp) -> Result<
     ];
     tx.insert_many(SENDS, vec![row]).await?;
     Ok(Queued::New(id))
+}
+
+/// The line a send must stay in: that of its conversation, else one of its account and recipient.
+fn line_of(new: &NewSend) -> i64 {
+    let to = new.message.to.address();
+    new.conversation.map_or_else(
+        || fingerprint(new.account.raw(), &[b"send line", to.as_bytes()]).key1 | i64::MIN,
+        |conversation| conversation.raw(),
+    )
+}
+
+/// Locks lines of sends. A conversation's deliveries have the same number for a line, and another lock.
+pub(crate) async fn lock_lines(tx: &mut Tx, lines: impl Iterator<Item = i64>) -> Result<(), Error> {
+    tx.lock(lines.map(|line| fingerprint(line, &[b"sends"]).key1).collect()).await
 }
 
 /// Takes a key in the same transaction as its send; says what it stands for when it was taken before.
@@ -236,56 +253,88 @@ async fn take_key(
     Ok(Some(Queued::Before(before.ok_or_else(|| Error::Corrupt("idempotency.answer of a send".to_owned()))?)))
 }
 
-async fn record(tx: &mut Tx, recorded: RecordedSend, context: append::Context) -> Result<(), Error> {
-    let (send, now) = (&recorded.claimed.send, context.now);
-    tx.lock(vec![recorded.claimed.line]).await?;
-    let (state, due_at, error) = match &recorded.next {
-        Next::Delivered => (SendState::Taken, None, None),
-        Next::RetryAt(at) => (SendState::Pending, Some(*at), recorded.attempt.as_ref().and_then(|a| a.error.clone())),
-        Next::Dead(cause) => (SendState::Dead, None, Some(cause.clone())),
-        Next::Unknown(cause) => (SendState::Unknown, None, Some(cause.clone())),
-    };
-    let sql = "UPDATE sends SET state = ?2, due_at = ?3, lease = NULL, attempts = attempts + ?4, last_error = ?5,
-        message_id = coalesce(?6, message_id) WHERE id = ?1 AND lease = ?7";
-    let args = [
-        send.id.into(),
-        Value::Int(state.code()),
-        Value::from(due_at),
-        Value::from(recorded.attempt.is_some()),
-        Value::from(error.clone()),
-        Value::from(recorded.message_id.clone()),
-        Value::Int(recorded.claimed.lease.token),
-    ];
-    let is_ours = tx.execute(sql, &args).await? == 1;
+/// How far a record came.
+#[derive(PartialEq, Eq)]
+enum Recording {
+    Done,
+    /// The configuration has changed: nothing was stored.
+    Stale,
+}
+
+async fn record(tx: &mut Tx, recorded: RecordedSend, context: append::Context) -> Result<Recording, Error> {
+    if routing::is_stale(tx, &context.routing).await? {
+        return Ok(Recording::Stale);
+    }
+    let (send, line, now) = (&recorded.claimed.send, recorded.claimed.line, context.now);
+    let message = recorded.message_id.clone().map(|id| (send.account, id));
+    lock_messages(tx, message.iter()).await?;
+    lock_lines(tx, [line].into_iter()).await?;
     if let Some(attempt) = &recorded.attempt {
-        // What was tried is kept even when a status has settled the send meanwhile.
-        tx.insert_many(ATTEMPTS, vec![attempt_row(send.id.raw(), attempt)]).await?;
+        // What was tried is kept even when a status has settled the send meanwhile, and once when told twice.
+        tx.insert_new(ATTEMPTS, vec![attempt_row(send.id.raw(), attempt)]).await?;
     }
-    if state != SendState::Pending {
-        promote(tx, recorded.claimed.line, now).await?;
-    }
-    if is_ours && tells(&recorded) {
-        tell(tx, &recorded, error, context).await?;
+    let sql = "SELECT state FROM sends WHERE id = ?1 AND lease = ?2";
+    let held = tx.fetch_one(sql, &[send.id.into(), Value::Int(recorded.claimed.lease.token)]).await?;
+    if let Some(row) = held {
+        let was_given_up = row.int(0)? == SendState::Unknown.code();
+        write(tx, &recorded, was_given_up).await?;
+        promote(tx, line, now).await?;
+        if tells(&recorded) {
+            tell(tx, &recorded, context).await?;
+        }
     }
     if let (Next::Delivered, Some(message_id)) = (&recorded.next, &recorded.message_id) {
         apply_parked(tx, send, message_id).await?;
     }
-    Ok(())
+    Ok(Recording::Done)
+}
+
+async fn write(tx: &mut Tx, recorded: &RecordedSend, was_given_up: bool) -> Result<(), Error> {
+    let cause = || recorded.attempt.as_ref().and_then(|attempt| attempt.error.clone());
+    let (state, due_at, error) = match &recorded.next {
+        Next::Delivered => (SendState::Taken, None, None),
+        // Its line has gone on without it.
+        Next::RetryAt(_) if was_given_up => (SendState::Dead, None, cause()),
+        Next::RetryAt(at) => (SendState::Pending, Some(*at), cause()),
+        Next::Dead(cause) => (SendState::Dead, None, Some(cause.clone())),
+        Next::Unknown(cause) => (SendState::Unknown, None, Some(cause.clone())),
+    };
+    let sql = "UPDATE sends SET state = ?2, due_at = ?3, lease = NULL, attempts = attempts + ?4, last_error = ?5,
+        message_id = coalesce(?6, message_id) WHERE id = ?1";
+    let args = [
+        recorded.claimed.send.id.into(),
+        Value::Int(state.code()),
+        Value::from(due_at),
+        Value::from(recorded.attempt.is_some()),
+        Value::from(error),
+        Value::from(recorded.message_id.clone()),
+    ];
+    tx.execute(sql, &args).await.map(|_| ())
 }
 
 /// Takes what is due. A send whose lease ran out was perhaps taken by the platform just before its worker died: it is
-/// never called again by itself, a status or a person settles it.
+/// never called again by itself; a status, a person, or the worker after all settles it.
 async fn claim(tx: &mut Tx, sql: &str, args: &[Value], now: Timestamp) -> Result<Vec<Row>, Error> {
-    let abandon = "UPDATE sends SET state = 3, due_at = NULL, lease = NULL, last_error =
-            'the process ended during the call: the platform may have taken the message'
-        WHERE due_at <= ?1 AND due_at IS NOT NULL AND state = 1 RETURNING line";
-    for row in tx.fetch_all(abandon, &[now.into()]).await? {
-        promote(tx, row.int(0)?, now).await?;
+    let lapsed = "SELECT DISTINCT line FROM sends WHERE due_at <= ?1 AND due_at IS NOT NULL AND state = 1";
+    let lines: Result<Vec<i64>, Error> =
+        tx.fetch_all(lapsed, &[now.into()]).await?.iter().map(|row| row.int(0)).collect();
+    let lines = lines?;
+    if !lines.is_empty() {
+        lock_lines(tx, lines.iter().copied()).await?;
+        let give_up = "UPDATE sends SET state = 3, due_at = NULL, last_error =
+                'the process ended during the call: the platform may have taken the message'
+            WHERE due_at <= ?1 AND due_at IS NOT NULL AND state = 1 AND line = ?2";
+        let lists: Vec<Vec<Value>> = lines.iter().map(|line| vec![now.into(), Value::Int(*line)]).collect();
+        tx.execute_many(give_up, &lists).await?;
+        for line in lines {
+            promote(tx, line, now).await?;
+        }
     }
     tx.fetch_all(sql, args).await
 }
 
-async fn promote(tx: &mut Tx, line: i64, now: Timestamp) -> Result<(), Error> {
+/// Makes the first that is waiting in a line due, unless somebody is under way in it.
+pub(crate) async fn promote(tx: &mut Tx, line: i64, now: Timestamp) -> Result<(), Error> {
     let sql = "UPDATE sends SET due_at = ?2 WHERE id = (SELECT min(id) FROM sends WHERE line = ?1 AND state <= 1)
         AND state = 0 AND due_at IS NULL";
     tx.execute(sql, &[line.into(), now.into()]).await.map(|_| ())
@@ -297,14 +346,12 @@ fn tells(recorded: &RecordedSend) -> bool {
     is_message && matches!(recorded.next, Next::Delivered | Next::Dead(_))
 }
 
-async fn tell(
-    tx: &mut Tx,
-    recorded: &RecordedSend,
-    error: Option<String>,
-    context: append::Context,
-) -> Result<(), Error> {
+async fn tell(tx: &mut Tx, recorded: &RecordedSend, context: append::Context) -> Result<(), Error> {
     let send = &recorded.claimed.send;
-    let state = if recorded.next == Next::Delivered { MessageState::Accepted } else { MessageState::Failed };
+    let (state, error) = match &recorded.next {
+        Next::Dead(cause) => (MessageState::Failed, Some(cause.clone())),
+        Next::Delivered | Next::RetryAt(_) | Next::Unknown(_) => (MessageState::Accepted, None),
+    };
     // Where the account was removed meanwhile, the send alone tells what became of it.
     let (Some(source), Some(account)) = (&recorded.source, context.routing.account_by_id(send.account)) else {
         return Ok(());
@@ -333,7 +380,7 @@ async fn tell(
         request: None,
         verdict: Verdict::Genuine(Arc::from([event])),
     };
-    append::run(tx, &[arrival], context).await.map(|_| ())
+    append::append(tx, &[arrival], context).await.map(|_| ())
 }
 
 async fn apply_parked(tx: &mut Tx, send: &OwedSend, message_id: &str) -> Result<(), Error> {

@@ -27,8 +27,8 @@ const READERS: usize = 3;
 /// Statements kept prepared on each connection.
 const STATEMENTS_KEPT: usize = 256;
 
-/// A job in the queue: runs inside a transaction, and afterwards tells its caller how it ended.
-type Job = Box<dyn FnOnce(&mut Tx) -> Told + Send>;
+/// A job in the queue: runs inside a transaction, where there is one, and afterwards tells its caller how it ended.
+type Job = Box<dyn FnOnce(Option<&mut Tx>) -> Told + Send>;
 /// Tells the caller, once it is known whether the commit reached the disk.
 type Told = Box<dyn FnOnce(Option<Error>) + Send>;
 
@@ -108,6 +108,8 @@ fn open_writer(file: &PathBuf) -> Result<Connection, Error> {
     connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
     connection.pragma_update(None, "journal_size_limit", 67_108_864)?;
     connection.pragma_update(None, "foreign_keys", "OFF")?;
+    // A savepoint keeps the pages it may have to give back: in memory, not in a file beside the log.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     harden(&connection)?;
     let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
     let sync: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0))?;
@@ -135,7 +137,7 @@ where
 {
     let (tell, answer) = oneshot::channel();
     let job: Job = Box::new(move |tx| {
-        let outcome = in_savepoint(tx, job);
+        let outcome = tx.map_or_else(|| Err(gone()), |tx| in_savepoint(tx, job));
         Box::new(move |commit_error| {
             // Nobody may be waiting any more; what happened has happened.
             let _ = tell.send(match commit_error {
@@ -154,7 +156,7 @@ where
 {
     let (tell, answer) = oneshot::channel();
     let job: Job = Box::new(move |tx| {
-        let outcome = finish(job(tx));
+        let outcome = tx.map_or_else(|| Err(gone()), |tx| contained(|| finish(job(tx))));
         Box::new(move |_| drop(tell.send(outcome)))
     });
     (job, answer)
@@ -166,13 +168,18 @@ where
     F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>>,
 {
     run_text(tx, "SAVEPOINT job")?;
-    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| finish(job(tx))));
-    let outcome = outcome.unwrap_or_else(|_| Err(Error::Corrupt("a store operation panicked".to_owned())));
+    let outcome = contained(|| finish(job(tx)));
     if outcome.is_err() {
         run_text(tx, "ROLLBACK TO job")?;
     }
     run_text(tx, "RELEASE job")?;
     outcome
+}
+
+/// A panic is the failure of the operation it happened in; the thread goes on.
+fn contained<T>(run: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
+    outcome.unwrap_or_else(|_| Err(Error::Corrupt("a store operation panicked".to_owned())))
 }
 
 /// Polls a body whose awaits are all ready.
@@ -218,13 +225,13 @@ fn start_writer(mut tx: Tx, failed: Arc<AtomicBool>) -> Result<mpsc::Sender<Job>
 fn run_group(tx: &mut Tx, first: Job, jobs: &mut mpsc::Receiver<Job>) -> (Vec<Told>, Option<rusqlite::Error>) {
     let mut told = Vec::new();
     if let Err(error) = run_plain(tx, "BEGIN IMMEDIATE") {
-        told.push(first(tx));
+        told.push(first(None));
         return (told, Some(error));
     }
-    told.push(first(tx));
+    told.push(first(Some(&mut *tx)));
     while told.len() < JOBS_PER_COMMIT_MAX {
         let Ok(job) = jobs.try_recv() else { break };
-        told.push(job(tx));
+        told.push(job(Some(&mut *tx)));
     }
     let committed = run_plain(tx, "COMMIT");
     if committed.is_err() {
@@ -269,7 +276,7 @@ fn start_reader(file: &Path, faults: Faults) -> Result<mpsc::Sender<Job>, Error>
     spawn("store-reader", move || {
         while let Some(job) = jobs.blocking_recv() {
             let began = run_text(&mut tx, "BEGIN");
-            job(&mut tx)(None);
+            job(Some(&mut tx))(None);
             if began.and_then(|()| run_text(&mut tx, "COMMIT")).is_err() {
                 let _ = run_text(&mut tx, "ROLLBACK");
             }
@@ -304,10 +311,7 @@ fn column(value: ValueRef<'_>) -> Result<Value, Error> {
     match value {
         ValueRef::Null => Ok(Value::Null),
         ValueRef::Integer(value) => Ok(Value::Int(value)),
-        ValueRef::Text(text) => match std::str::from_utf8(text) {
-            Ok(text) => Ok(Value::Text(text.to_owned())),
-            Err(_) => Err(Error::Corrupt("text that is not UTF-8".to_owned())),
-        },
+        ValueRef::Text(text) => Ok(Value::of_text(text)),
         ValueRef::Blob(bytes) => Ok(Value::Bytes(bytes.to_vec())),
         ValueRef::Real(_) => Err(Error::Corrupt("a fraction where none is stored".to_owned())),
     }

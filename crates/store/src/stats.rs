@@ -28,7 +28,7 @@ pub struct Counts {
     pub deliveries: u64,
     /// Deliveries by state, in the order of [`DeliveryState::ALL`].
     pub by_state: [u64; 7],
-    /// Deliveries in a line that nobody at its head will ever promote: always zero.
+    /// Deliveries and sends in a line that nobody at its head will ever promote: always zero.
     pub stuck: u64,
     /// Deliveries whose event is not there: always zero.
     pub orphans: u64,
@@ -88,13 +88,15 @@ async fn counts(tx: &mut Tx) -> Result<Counts, Error> {
     let stuck = "SELECT count(*) FROM deliveries d WHERE d.state = 0 AND d.due_at IS NULL AND d.id =
         (SELECT min(id) FROM deliveries h WHERE h.endpoint = d.endpoint AND h.line = d.line AND h.state <= 2
             AND h.line IS NOT NULL)";
+    let stuck_sends = "SELECT count(*) FROM sends s WHERE s.state = 0 AND s.due_at IS NULL AND s.id =
+        (SELECT min(id) FROM sends h WHERE h.line = s.line AND h.state <= 1)";
     let orphans = "SELECT count(*) FROM deliveries d WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.id = d.event)";
     Ok(Counts {
         receipts: count(tx, "SELECT count(*) FROM receipts", &[]).await?,
         events: count(tx, "SELECT count(*) FROM events", &[]).await?,
         deliveries: count(tx, "SELECT count(*) FROM deliveries", &[]).await?,
         by_state,
-        stuck: count(tx, stuck, &[]).await?,
+        stuck: count(tx, stuck, &[]).await? + count(tx, stuck_sends, &[]).await?,
         orphans: count(tx, orphans, &[]).await?,
         damage: damage(tx).await?,
     })

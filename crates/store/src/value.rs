@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 use bytes::BytesMut;
 use model::id::Id;
 use model::time::Timestamp;
-use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
 use crate::error::Error;
 
@@ -92,6 +92,35 @@ impl ToSql for Value {
     }
 
     to_sql_checked!();
+}
+
+impl FromSql<'_> for Value {
+    fn from_sql(ty: &Type, raw: &[u8]) -> Result<Value, Box<dyn StdError + Sync + Send>> {
+        match *ty {
+            Type::INT8 => i64::from_sql(ty, raw).map(Value::Int),
+            Type::INT4 => i32::from_sql(ty, raw).map(|value| Value::Int(i64::from(value))),
+            Type::TEXT => Ok(Value::of_text(raw)),
+            _ => Ok(Value::Bytes(raw.to_vec())),
+        }
+    }
+
+    fn from_sql_null(_: &Type) -> Result<Value, Box<dyn StdError + Sync + Send>> {
+        Ok(Value::Null)
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+}
+
+impl Value {
+    /// Stored text. What is not UTF-8 has been damaged: it is bytes, so that only who wants it as text fails.
+    pub(crate) fn of_text(stored: &[u8]) -> Value {
+        match std::str::from_utf8(stored) {
+            Ok(text) => Value::Text(text.to_owned()),
+            Err(_) => Value::Bytes(stored.to_vec()),
+        }
+    }
 }
 
 /// One row, read by position.

@@ -1,0 +1,107 @@
+//! Accounts: addresses on sources, and whose they are.
+
+use model::id::{AccountId, AppId, SourceId};
+use model::page::{Page, PageRequest};
+use model::source::Account;
+
+use crate::listing::page_of;
+use crate::{Action, Actor, Control, Error, Words, check};
+
+/// Accounts.
+pub struct Accounts<'c>(&'c Control);
+
+impl Control {
+    /// Accounts.
+    pub fn accounts(&self) -> Accounts<'_> {
+        Accounts(self)
+    }
+}
+
+/// An account to be named before, or after, the platform has.
+#[derive(Clone, Debug)]
+pub struct NewAccount {
+    /// The source it is on.
+    pub source: SourceId,
+    /// Who its events belong to; the source's app when absent.
+    pub app: Option<AppId>,
+    /// The platform's own name for it.
+    pub address: String,
+    /// What people call it.
+    pub name: Option<String>,
+}
+
+/// What is to change of an account; what is absent stays.
+#[derive(Clone, Debug, Default)]
+pub struct AccountChange {
+    /// Who its events belong to.
+    pub app: Option<AppId>,
+    /// What people call it, or nothing any more.
+    pub name: Option<Option<String>>,
+}
+
+impl Accounts<'_> {
+    /// Names an account of a source. One that is there already is a conflict.
+    pub async fn create(&self, actor: &Actor, new: NewAccount) -> Result<Account, Error> {
+        actor.must(Action::Configure)?;
+        let source = self.0.sources().find(actor, new.source).await?;
+        if new.address.len() > 200 || new.address.chars().any(char::is_control) {
+            let words = Words::new("an address has at most 200 characters", "una dirección tiene como máximo 200 caracteres");
+            return Err(Error::invalid("address", words));
+        }
+        let accounts = self.0.store.sources().accounts().await?;
+        if accounts.iter().any(|account| account.source == source.id && account.address == new.address) {
+            return Err(Error::conflict("the source has this account already", "la fuente ya tiene esta cuenta"));
+        }
+        let app = match new.app {
+            Some(app) => self.0.apps().owner(actor, Some(app)).await?,
+            None => source.app,
+        };
+        let id = self.0.store.fresh_id();
+        let account = Account { id, source: source.id, app, address: new.address, name: new.name };
+        self.save(actor, account, "account.create").await
+    }
+
+    /// Says whose an account is, or what people call it. Only who is bound to no app may give it to another.
+    pub async fn update(&self, actor: &Actor, id: AccountId, change: AccountChange) -> Result<Account, Error> {
+        actor.must(Action::Configure)?;
+        let mut account = self.find(actor, id).await?;
+        if let Some(app) = change.app {
+            account.app = self.0.apps().owner(actor, Some(app)).await?;
+        }
+        account.name = change.name.unwrap_or(account.name);
+        self.save(actor, account, "account.update").await
+    }
+
+    /// One account.
+    pub async fn get(&self, actor: &Actor, id: AccountId) -> Result<Account, Error> {
+        actor.must(Action::Read)?;
+        self.find(actor, id).await
+    }
+
+    /// The accounts the actor sees, of one source where one is named, newest first.
+    pub async fn list(
+        &self,
+        actor: &Actor,
+        source: Option<SourceId>,
+        page: PageRequest,
+    ) -> Result<Page<Account>, Error> {
+        actor.must(Action::Read)?;
+        let mut accounts = self.0.store.sources().accounts().await?;
+        accounts.retain(|one| actor.sees(one.app) && source.is_none_or(|source| one.source == source));
+        Ok(page_of(accounts, page, |account| account.id.raw()))
+    }
+
+    async fn save(&self, actor: &Actor, account: Account, action: &str) -> Result<Account, Error> {
+        if let Some(name) = &account.name {
+            check::name(name, "name")?;
+        }
+        let saved = self.0.store.sources().save_account(account).await?;
+        self.0.audit(actor, Some(saved.app), action, saved.id.to_string()).await?;
+        Ok(saved)
+    }
+
+    async fn find(&self, actor: &Actor, id: AccountId) -> Result<Account, Error> {
+        let found = self.0.store.sources().accounts().await?.into_iter().find(|account| account.id == id);
+        found.filter(|account| actor.sees(account.app)).ok_or(Error::NotFound("account"))
+    }
+}

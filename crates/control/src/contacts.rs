@@ -1,0 +1,38 @@
+//! Contacts: the people at the other end.
+
+use model::conversation::Contact;
+use model::id::{AppId, ContactId};
+use model::page::{Page, PageRequest};
+
+use crate::{Action, Actor, Control, Error};
+
+/// Contacts.
+pub struct Contacts<'c>(&'c Control);
+
+impl Control {
+    /// Contacts.
+    pub fn contacts(&self) -> Contacts<'_> {
+        Contacts(self)
+    }
+}
+
+impl Contacts<'_> {
+    /// One contact with everything they are known by.
+    pub async fn get(&self, actor: &Actor, id: ContactId) -> Result<Contact, Error> {
+        actor.must(Action::Read)?;
+        let conversations = self.0.store.conversations();
+        if actor.app.is_none() {
+            return Ok(conversations.contact(id).await?);
+        }
+        // The listing of an app knows whose each one is.
+        let just_this = PageRequest { limit: 1, before: Some(id.raw().saturating_add(1)) };
+        let found = conversations.contacts(actor.app, just_this).await?.items.pop();
+        found.filter(|found| found.id == id).ok_or(Error::NotFound("contact"))
+    }
+
+    /// Contacts, newest first.
+    pub async fn list(&self, actor: &Actor, app: Option<AppId>, page: PageRequest) -> Result<Page<Contact>, Error> {
+        actor.must(Action::Read)?;
+        Ok(self.0.store.conversations().contacts(actor.narrowed(app)?, page).await?)
+    }
+}

@@ -1,0 +1,278 @@
+//! Messages out: checked against what the platform can and may do, then owed to it.
+
+use std::sync::Arc;
+
+use model::conversation::{Conversation, Identifier};
+use model::delivery::{Attempt, AttemptOf};
+use model::id::{AccountId, ConversationId, SendId};
+use model::page::{Page, PageRequest};
+use model::send::{OutgoingBody, OutgoingMessage, OwedSend, ReadMark, Recipient};
+use model::source::{Account, Source};
+use platforms::platform::Sender;
+use platforms::registry;
+use store::sends::{NewSend, Queued};
+
+use crate::listing::{Span, sift};
+use crate::{Action, Actor, Control, Error, Words};
+
+/// The platform that takes free messages only within 24 hours of the contact's last.
+const WINDOWED_PLATFORM: &str = "whatsapp";
+
+/// Messages out.
+pub struct Messages<'c>(&'c Control);
+
+impl Control {
+    /// Messages out.
+    pub fn messages(&self) -> Messages<'_> {
+        Messages(self)
+    }
+}
+
+/// A message to be sent.
+#[derive(Clone, Debug)]
+pub struct NewMessage {
+    /// The account it leaves from: an id of ours or the platform's address; the conversation's when absent.
+    pub from: Option<String>,
+    /// The conversation it belongs to.
+    pub conversation: Option<ConversationId>,
+    /// Who gets it; the conversation's contact when absent.
+    pub to: Option<Recipient>,
+    /// The id of the message it answers.
+    pub reply_to: Option<String>,
+    /// What it holds.
+    pub body: OutgoingBody,
+    /// Whether to try even when the service window seems closed.
+    pub override_window: bool,
+    /// The caller's idempotency key: the same key makes at most one send.
+    pub key: Option<String>,
+}
+
+/// Which messages are wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct MessageQuery {
+    /// Those of one conversation.
+    pub conversation: Option<ConversationId>,
+    /// Those from one account.
+    pub account: Option<AccountId>,
+    /// Those in one state.
+    pub state: Option<model::send::SendState>,
+    /// Those asked for within a span.
+    pub span: Span,
+}
+
+impl Messages<'_> {
+    /// Owes a message to a platform. What the platform cannot or may not take is refused before anything is queued.
+    pub async fn send(&self, actor: &Actor, new: NewMessage) -> Result<OwedSend, Error> {
+        actor.must(Action::Send)?;
+        let conversation = match new.conversation {
+            Some(id) => Some(self.0.conversations().find(actor, id).await?),
+            None => None,
+        };
+        let account = self.account(actor, new.from.as_deref(), conversation.as_ref()).await?;
+        let source = self.source(&account)?;
+        let to = match (new.to, &conversation) {
+            (Some(to), _) => to,
+            (None, Some(conversation)) => self.recipient(conversation).await?,
+            (None, None) => return Err(Error::invalid("to", Words::new("say who gets it", "indica quién lo recibe"))),
+        };
+        let conversation = match conversation {
+            Some(conversation) => Some(conversation),
+            None => self.0.store.conversations().with(account.app, account.id, names(&to)).await?,
+        };
+        let message = OutgoingMessage { to, reply_to: new.reply_to, body: new.body };
+        self.compose(&source, &account, &message)?;
+        if !new.override_window {
+            self.check_window(&source, conversation.as_ref(), &message.body)?;
+        }
+        let key = new.key.map(|key| (actor.caller(), key));
+        let conversation = conversation.map(|conversation| conversation.id);
+        let send = NewSend { app: account.app, account: account.id, conversation, message, key };
+        let id = match self.0.store.sends().queue(send).await? {
+            Queued::Before(id) => return Ok(self.0.store.sends().get(id).await?),
+            Queued::New(id) => id,
+            Queued::KeyReused => return Err(Error::KeyReused),
+        };
+        self.0.audit(actor, Some(account.app), "message.send", id.to_string()).await?;
+        Ok(self.0.store.sends().get(id).await?)
+    }
+
+    /// Marks a message of a conversation's contact as read, where the platform can.
+    pub async fn mark_read(
+        &self,
+        actor: &Actor,
+        conversation: ConversationId,
+        read: ReadMark,
+        key: Option<String>,
+    ) -> Result<OwedSend, Error> {
+        let body = OutgoingBody::Read { read };
+        let conversation = Some(conversation);
+        let new =
+            NewMessage { from: None, conversation, to: None, reply_to: None, body, override_window: true, key };
+        self.send(actor, new).await
+    }
+
+    /// One message with where it stands.
+    pub async fn get(&self, actor: &Actor, id: SendId) -> Result<OwedSend, Error> {
+        actor.must(Action::FollowMessages)?;
+        let send = self.find(actor, id).await?;
+        self.0.audit_view(actor, Some(send.app), "message.view", id.to_string()).await;
+        Ok(send)
+    }
+
+    /// Each call that was made for a message, oldest first.
+    pub async fn attempts(&self, actor: &Actor, id: SendId) -> Result<Vec<Attempt>, Error> {
+        actor.must(Action::FollowMessages)?;
+        self.find(actor, id).await?;
+        Ok(self.0.store.deliveries().attempts(AttemptOf::Send(id)).await?)
+    }
+
+    /// Messages out, newest first.
+    pub async fn list(&self, actor: &Actor, query: MessageQuery, page: PageRequest) -> Result<Page<OwedSend>, Error> {
+        actor.must(Action::Read)?;
+        let sends = self.0.store.sends();
+        let keep = |send: &OwedSend| {
+            actor.sees(send.app)
+                && query.account.is_none_or(|account| send.account == account)
+                && query.state.is_none_or(|state| send.state == state)
+        };
+        let fetch = |page| sends.list(query.conversation, page);
+        sift(page, query.span, |send: &OwedSend| send.id.raw(), keep, fetch).await
+    }
+
+    /// The only account the actor sees on a platform.
+    pub async fn sole_account(&self, actor: &Actor, platform: &str) -> Result<AccountId, Error> {
+        actor.must(Action::Send)?;
+        let routing = self.0.store.routing();
+        let mut accounts = self.0.store.sources().accounts().await?;
+        let is_on = |account: &Account| routing.source(account.source).is_some_and(|one| one.platform == platform);
+        accounts.retain(|account| actor.sees(account.app) && is_on(account));
+        match accounts.as_slice() {
+            [only] => Ok(only.id),
+            [] => Err(Error::invalid(
+                "from",
+                Words::new(
+                    format!("no {platform} account is known yet: name one on its source"),
+                    format!("aún no se conoce ninguna cuenta de {platform}: nómbrala en su fuente"),
+                ),
+            )),
+            _ => Err(several("from")),
+        }
+    }
+
+    async fn find(&self, actor: &Actor, id: SendId) -> Result<OwedSend, Error> {
+        let send = self.0.store.sends().get(id).await?;
+        actor.must_see(send.app, "message")?;
+        Ok(send)
+    }
+
+    /// The account a message leaves from: named by id or address, or the conversation's.
+    async fn account(
+        &self,
+        actor: &Actor,
+        from: Option<&str>,
+        conversation: Option<&Conversation>,
+    ) -> Result<Account, Error> {
+        let accounts = self.0.store.sources().accounts().await?;
+        let mut seen = accounts.into_iter().filter(|account| actor.sees(account.app));
+        let Some(from) = from else {
+            let id = conversation.map(|conversation| conversation.account).ok_or_else(|| {
+                Error::invalid("from", Words::new("say which account sends it", "indica qué cuenta lo envía"))
+            })?;
+            return seen.find(|account| account.id == id).ok_or(Error::NotFound("account"));
+        };
+        let id: Option<AccountId> = from.parse().ok();
+        let named: Vec<Account> = seen.filter(|account| Some(account.id) == id || account.address == from).collect();
+        let account = match <[Account; 1]>::try_from(named) {
+            Ok([only]) => only,
+            Err(none) if none.is_empty() => {
+                return Err(Error::invalid("from", Words::new("no account is called this", "ninguna cuenta se llama así")));
+            }
+            Err(_) => return Err(several("from")),
+        };
+        if conversation.is_some_and(|conversation| conversation.account != account.id) {
+            let words = Words::new("the conversation is on another account", "la conversación está en otra cuenta");
+            return Err(Error::invalid("from", words));
+        }
+        Ok(account)
+    }
+
+    fn source(&self, account: &Account) -> Result<Arc<Source>, Error> {
+        self.0.store.routing().source(account.source).cloned().ok_or_else(|| {
+            Error::conflict("the account's source was removed", "la fuente de la cuenta fue eliminada")
+        })
+    }
+
+    /// How the platform calls the contact of a conversation.
+    async fn recipient(&self, conversation: &Conversation) -> Result<Recipient, Error> {
+        let contact = self.0.store.conversations().contact(conversation.contact).await?;
+        recipient(&contact.identifiers).ok_or_else(|| {
+            let words = Words::new("the contact has no address: say who gets it", "el contacto no tiene dirección: indica quién lo recibe");
+            Error::invalid("to", words)
+        })
+    }
+
+    /// Makes the call, and makes no use of it: whatever the platform cannot send is known here.
+    fn compose(&self, source: &Source, account: &Account, message: &OutgoingMessage) -> Result<(), Error> {
+        let platform = registry::find(&source.platform).ok_or(Error::NotFound("platform"))?;
+        let correlation = SendId::from_raw(0).to_string();
+        let sender = Sender { source, account: &account.address, correlation: &correlation, now: self.0.now() };
+        let composed = platform.compose(&sender, message);
+        composed.map(|_| ()).map_err(|cannot| Error::Unsupported(Words::untranslated(cannot.0)))
+    }
+
+    fn check_window(
+        &self,
+        source: &Source,
+        conversation: Option<&Conversation>,
+        body: &OutgoingBody,
+    ) -> Result<(), Error> {
+        let is_free = source.platform != WINDOWED_PLATFORM
+            || matches!(body, OutgoingBody::Template { .. } | OutgoingBody::Read { .. });
+        let ends_at = conversation.and_then(Conversation::window_ends_at);
+        if is_free || ends_at.is_some_and(|end| self.0.now() < end) { Ok(()) } else { Err(Error::WindowClosed) }
+    }
+}
+
+fn several(field: &str) -> Error {
+    Error::invalid(field, Words::new("several accounts fit: name one by its id", "varias cuentas encajan: indica una por su id"))
+}
+
+/// How a contact is written to, by what they are known by: the surest way first.
+fn recipient(identifiers: &[(String, String)]) -> Option<Recipient> {
+    let named = |wanted: &str| identifiers.iter().find(|(kind, _)| kind == wanted).map(|(_, value)| value.clone());
+    let address = ["group", "wa_id", "phone", "jid", "lid"].into_iter().find_map(named).map(Recipient::Address);
+    address.or_else(|| named("bsuid").map(|bsuid| Recipient::Bsuid { bsuid }))
+}
+
+/// What the contact behind a recipient may be known by.
+fn names(to: &Recipient) -> Vec<Identifier> {
+    match to {
+        Recipient::Bsuid { bsuid } => vec![Identifier::new("bsuid", bsuid)],
+        Recipient::Address(address) => {
+            let digits: String = address.chars().filter(char::is_ascii_digit).collect();
+            let kinds = ["wa_id", "phone"].map(|kind| Identifier::new(kind, &digits));
+            let whole = ["jid", "lid", "group"].map(|kind| Identifier::new(kind, address));
+            kinds.into_iter().filter(|name| !name.value.is_empty()).chain(whole).collect()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_contact_is_written_to_by_number_and_by_user_id_only_without_one() {
+        let pair = |kind: &str, value: &str| (kind.to_owned(), value.to_owned());
+        let known = [pair("bsuid", "US.1"), pair("wa_id", "15550000001")];
+        assert_eq!(recipient(&known), Some(Recipient::Address("15550000001".to_owned())));
+        assert_eq!(recipient(&known[..1]), Some(Recipient::Bsuid { bsuid: "US.1".to_owned() }));
+        assert_eq!(recipient(&[pair("username", "ana")]), None);
+    }
+
+    #[test]
+    fn a_number_finds_its_contact_however_it_is_typed() {
+        let found = names(&Recipient::Address("+1 (555) 000-0001".to_owned()));
+        assert!(found.contains(&Identifier::new("wa_id", "15550000001")));
+    }
+}

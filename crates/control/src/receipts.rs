@@ -1,0 +1,232 @@
+//! Receipts: every request as it came; refused ones are verified again and released.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use ipnet::IpNet;
+use model::id::{ReceiptId, SourceId};
+use model::page::{Page, PageRequest};
+use model::receipt::{Reason, Receipt, ReceiptState};
+use model::source::Source;
+use platforms::http::Incoming;
+use platforms::platform::Platform;
+use platforms::proof::{Unsigned, Verified, by_nothing};
+use platforms::registry;
+use store::access::Claim;
+use store::arrivals::{Arrival, Request, Verdict};
+use store::receipts::ReceiptFilter;
+
+pub use store::arrivals::Appended;
+pub use store::receipts::Came;
+
+use crate::listing::{Span, sift};
+use crate::{Action, Actor, Control, Error};
+
+/// The route that a claim on a release is kept under.
+const RELEASE: &str = "release";
+
+/// Receipts.
+pub struct Receipts<'c>(&'c Control);
+
+impl Control {
+    /// Receipts.
+    pub fn receipts(&self) -> Receipts<'_> {
+        Receipts(self)
+    }
+}
+
+/// Which receipts are wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ReceiptQuery {
+    /// Those that reached one source.
+    pub source: Option<SourceId>,
+    /// Those in one state.
+    pub state: Option<ReceiptState>,
+    /// Those that came within a span.
+    pub span: Span,
+}
+
+/// What verifying a stored request again came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Verification {
+    /// Why it is still not genuine; `None` when it is.
+    pub reason: Option<Reason>,
+    /// How many events it carries, as far as it can be read.
+    pub events: usize,
+}
+
+/// A stored request, read back.
+struct Stored {
+    receipt: Receipt,
+    source: Arc<Source>,
+    platform: &'static dyn Platform,
+    came: Came,
+    incoming: Incoming,
+}
+
+impl Receipts<'_> {
+    /// One receipt.
+    pub async fn get(&self, actor: &Actor, id: ReceiptId) -> Result<Receipt, Error> {
+        actor.must(Action::Read)?;
+        self.find(actor, id).await
+    }
+
+    /// What came in a request; `None` when retention has removed it. Looking is audited.
+    pub async fn came(&self, actor: &Actor, id: ReceiptId) -> Result<Option<Came>, Error> {
+        actor.must(Action::Read)?;
+        let receipt = self.find(actor, id).await?;
+        let app = self.app_of(&receipt);
+        self.0.audit_view(actor, app, "receipt.view", id.to_string()).await;
+        Ok(self.0.store.receipts().came(id).await?)
+    }
+
+    /// Receipts, newest first. Who is bound to an app sees those of its sources.
+    pub async fn list(&self, actor: &Actor, query: ReceiptQuery, page: PageRequest) -> Result<Page<Receipt>, Error> {
+        actor.must(Action::Read)?;
+        let filter = ReceiptFilter { source: query.source, state: query.state };
+        let (receipts, routing) = (self.0.store.receipts(), self.0.store.routing());
+        let source_app = |id: SourceId| routing.source(id).map(|source| source.app);
+        let keep = |receipt: &Receipt| {
+            actor.app.is_none() || receipt.source.and_then(source_app).is_some_and(|app| actor.sees(app))
+        };
+        sift(page, query.span, |receipt: &Receipt| receipt.id.raw(), keep, |page| receipts.list(filter, page)).await
+    }
+
+    /// Runs the platform's verification on the stored bytes with today's secrets. Changes nothing.
+    pub async fn verify(&self, actor: &Actor, id: ReceiptId) -> Result<Verification, Error> {
+        actor.must(Action::Operate)?;
+        let stored = self.stored(actor, id).await?;
+        let verification = match stored.prove() {
+            Ok(verified) => Verification { reason: None, events: stored.count(&verified) },
+            Err(reason) => Verification { reason: Some(reason), events: 0 },
+        };
+        self.0.audit(actor, Some(stored.source.app), "receipt.verify", id.to_string()).await?;
+        Ok(verification)
+    }
+
+    /// Appends the events of a request that was refused or had no owner, under its own receipt. A refused one must
+    /// prove genuine now, unless an admin trusts it in so many words.
+    pub async fn release(&self, actor: &Actor, id: ReceiptId, trust: bool) -> Result<Appended, Error> {
+        actor.must(if trust { Action::Trust } else { Action::Operate })?;
+        self.find(actor, id).await?;
+        let subject = id.to_string();
+        // Two people who release at once: the second waits for what the first's release makes of the receipt.
+        match self.0.store.access().claim_key(0, RELEASE, &subject, 0).await? {
+            Claim::Fresh => {}
+            _ => return Err(Error::conflict("it is being released", "se está liberando")),
+        }
+        let released = self.append(actor, id, trust).await;
+        self.0.store.access().answered(0, RELEASE, &subject, None).await?;
+        let (appended, app) = released?;
+        let action = if trust { "receipt.release_trusted" } else { "receipt.release" };
+        self.0.audit(actor, Some(app), action, subject).await?;
+        Ok(appended)
+    }
+
+    async fn append(
+        &self,
+        actor: &Actor,
+        id: ReceiptId,
+        trust: bool,
+    ) -> Result<(Appended, model::id::AppId), Error> {
+        let stored = self.stored(actor, id).await?;
+        let was_proven = stored.receipt.state == ReceiptState::Unrouted;
+        let verified = match stored.prove() {
+            Ok(verified) => verified,
+            // Of a proven request no credential is kept, so it is not asked to prove itself twice.
+            Err(_) if was_proven || trust => by_nothing(&stored.incoming, Unsigned::SettingSaysSo),
+            Err(reason) => return Err(Error::NotGenuine(reason)),
+        };
+        let verdict = stored.read(&verified)?;
+        let app = stored.source.app;
+        let arrival = Arrival { source: Some(stored.source), app: None, request: Some(request(stored.receipt, stored.came)), verdict };
+        Ok((self.0.store.arrivals().append(arrival).await?, app))
+    }
+
+    /// Reads a request back that may be verified again: one that was refused, or had no owner.
+    async fn stored(&self, actor: &Actor, id: ReceiptId) -> Result<Stored, Error> {
+        let receipt = self.find(actor, id).await?;
+        if !matches!(receipt.state, ReceiptState::Rejected | ReceiptState::Unrouted) {
+            return Err(Error::conflict("only refused and unrouted requests are released", "solo se liberan peticiones rechazadas o sin dueño"));
+        }
+        let source = receipt.source.and_then(|id| self.0.store.routing().source(id).cloned());
+        let source = source.ok_or_else(|| {
+            Error::conflict("it reached no source that is still there", "no llegó a ninguna fuente que aún exista")
+        })?;
+        let platform = registry::find(&source.platform).ok_or(Error::NotFound("platform"))?;
+        let came = self.0.store.receipts().came(id).await?.filter(|came| came.intact).ok_or_else(|| {
+            Error::conflict("its body is no longer kept, or damaged", "su cuerpo ya no se guarda o está dañado")
+        })?;
+        let incoming = incoming(&receipt, &came).ok_or_else(|| {
+            Error::conflict("its headers are damaged", "sus cabeceras están dañadas")
+        })?;
+        Ok(Stored { receipt, source, platform, came, incoming })
+    }
+
+    async fn find(&self, actor: &Actor, id: ReceiptId) -> Result<Receipt, Error> {
+        let receipt = self.0.store.receipts().get(id).await?;
+        let is_seen = actor.app.is_none() || self.app_of(&receipt).is_some_and(|app| actor.sees(app));
+        if is_seen { Ok(receipt) } else { Err(Error::NotFound("receipt")) }
+    }
+
+    fn app_of(&self, receipt: &Receipt) -> Option<model::id::AppId> {
+        receipt.source.and_then(|id| self.0.store.routing().source(id).map(|source| source.app))
+    }
+}
+
+impl Stored {
+    fn prove(&self) -> Result<Verified<'_>, Reason> {
+        let allowed = &self.source.allowed_networks;
+        let peer = self.receipt.peer.parse::<IpAddr>().map(|peer| peer.to_canonical());
+        let is_allowed = |text: &String| text.parse::<IpNet>().is_ok_and(|net| peer.as_ref().is_ok_and(|peer| net.contains(peer)));
+        if !allowed.is_empty() && !allowed.iter().any(is_allowed) {
+            return Err(Reason::AddressNotAllowed);
+        }
+        self.platform.verify(&self.source, &self.incoming).map_err(|rejection| rejection.0)
+    }
+
+    fn count(&self, verified: &Verified<'_>) -> usize {
+        self.platform.parse(&self.source, verified).map_or(0, |events| events.len())
+    }
+
+    fn read(&self, verified: &Verified<'_>) -> Result<Verdict, Error> {
+        if self.platform.handshake(&self.source, verified).is_some() {
+            return Ok(Verdict::Answered);
+        }
+        let events = self.platform.parse(&self.source, verified).map_err(|_| Error::NotGenuine(Reason::BodyUnreadable))?;
+        Ok(Verdict::Genuine(events.into()))
+    }
+}
+
+/// The request as the adapter saw it, at the time it came.
+fn incoming(receipt: &Receipt, came: &Came) -> Option<Incoming> {
+    let (path, query) = match receipt.path.split_once('?') {
+        Some((path, query)) => (path, Some(query.to_owned())),
+        None => (receipt.path.as_str(), None),
+    };
+    let mut headers = HeaderMap::new();
+    for line in came.headers.lines() {
+        let (name, value) = line.split_once(": ")?;
+        headers.append(HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(value).ok()?);
+    }
+    Some(Incoming {
+        method: Method::from_bytes(receipt.method.as_bytes()).ok()?,
+        path: path.to_owned(),
+        query,
+        headers,
+        body: came.body.clone(),
+        received_at: receipt.id.made_at(),
+    })
+}
+
+fn request(receipt: Receipt, came: Came) -> Request {
+    Request {
+        receipt: Some(receipt.id),
+        method: receipt.method,
+        path: receipt.path,
+        peer: receipt.peer,
+        headers: came.headers,
+        body: came.body,
+    }
+}

@@ -1,0 +1,47 @@
+//! What a newcomer types first.
+
+use std::process::Command;
+
+#[test]
+fn the_demo_ends_well_only_when_everything_arrived_once_and_in_order() {
+    let demo = Command::new(env!("CARGO_BIN_EXE_gancho"))
+        .args(["demo", "--once", "--messages", "20"])
+        .env("LANG", "es_MX.UTF-8")
+        .env_remove("LC_ALL")
+        .output()
+        .expect("the binary was built");
+    let said = String::from_utf8_lossy(&demo.stdout);
+    let complained = String::from_utf8_lossy(&demo.stderr);
+    assert!(demo.status.success(), "{said}\n{complained}");
+    assert!(said.contains("20 mensajes entregados exactamente una vez y en orden"), "{said}");
+}
+
+#[test]
+fn an_unknown_setting_is_named_and_nothing_starts() {
+    let serve = Command::new(env!("CARGO_BIN_EXE_gancho"))
+        .args(["serve", "--set", "colour=blue"])
+        .output()
+        .expect("the binary was built");
+    assert!(!serve.status.success());
+    assert!(String::from_utf8_lossy(&serve.stderr).contains("there is no setting colour"));
+}
+
+#[test]
+fn what_sign_signs_verify_accepts_and_an_altered_body_it_refuses() -> std::io::Result<()> {
+    let folder = std::env::temp_dir().join(format!("gancho-sign-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    let (body, altered) = (folder.join("body"), folder.join("altered"));
+    std::fs::write(&body, r#"{"type":"message.received"}"#)?;
+    std::fs::write(&altered, r#"{"type":"message.deceived"}"#)?;
+    let base = ["--secret", "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX", "--id", "msg_1", "--timestamp", "1700000000"];
+    let run = |command: &str, more: &[&str], body: &std::path::Path| {
+        Command::new(env!("CARGO_BIN_EXE_gancho")).arg(command).args(base).args(more).arg(body).output()
+    };
+    let signed = run("sign", &[], &body)?;
+    let said = String::from_utf8_lossy(&signed.stdout).into_owned();
+    let signature = said.lines().find_map(|line| line.strip_prefix("webhook-signature: ")).expect("it signed");
+    assert_eq!(signature, "v1,Des36p45N1wTJvr5hlIiGk/HwUW8cHCtGoRHmqMa3gM=");
+    assert!(run("verify", &["--signature", signature], &body)?.status.success());
+    assert!(!run("verify", &["--signature", signature], &altered)?.status.success());
+    std::fs::remove_dir_all(&folder)
+}

@@ -1,0 +1,17 @@
+//! The store's suite: every test runs on SQLite and on PostgreSQL, with a clock that moves only when told to.
+
+mod access;
+mod arriving;
+mod conversing;
+mod damage;
+mod delivering;
+mod engine;
+mod failing;
+mod listing;
+mod nodes;
+mod opening;
+mod ordering;
+mod retaining;
+mod scene;
+mod sending;
+mod telling;

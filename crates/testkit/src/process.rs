@@ -1,0 +1,96 @@
+//! The real binary in a process of its own: started, killed, started again.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::time::Instant;
+
+use crate::place::Place;
+
+/// The admin token of every story.
+pub const ADMIN_TOKEN: &str = "story-admin-token-story-admin-token-0001";
+/// How long a start may take before the story fails.
+const START_MAX: Duration = Duration::from_secs(30);
+
+/// A gateway in a process of its own.
+#[derive(Debug)]
+pub struct Gancho {
+    child: Child,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// How long it took to be ready.
+    pub ready_after: Duration,
+}
+
+impl Gancho {
+    /// Starts the binary over a place, on an address that stays the same over restarts.
+    pub async fn start(binary: &Path, place: &Place, address: SocketAddr, more: &[(&str, &str)]) -> anyhow::Result<Gancho> {
+        let started = Instant::now();
+        let child = Command::new(binary)
+            .arg("serve")
+            .env("GANCHO_STORE", &place.store)
+            .env("GANCHO_LISTEN", address.to_string())
+            .env("GANCHO_ADMIN_TOKEN", ADMIN_TOKEN)
+            .env("GANCHO_EGRESS_ALLOW", "127.0.0.0/8")
+            .env("GANCHO_EGRESS_HTTP", "true")
+            .env("GANCHO_LOG", "warn")
+            .envs(more.iter().copied())
+            .stdout(Stdio::null())
+            .spawn()
+            .context("the binary could not be started")?;
+        let mut gancho = Gancho { child, address, ready_after: Duration::ZERO };
+        gancho.wait_until_ready(started).await?;
+        Ok(gancho)
+    }
+
+    async fn wait_until_ready(&mut self, started: Instant) -> anyhow::Result<()> {
+        let url = format!("http://{}/readyz", self.address);
+        loop {
+            if let Ok(answer) = crate::sender::get(&url, &[]).await
+                && answer.status == 200
+            {
+                self.ready_after = started.elapsed();
+                return Ok(());
+            }
+            if let Some(status) = self.child.try_wait()? {
+                bail!("the gateway ended at its start: {status}");
+            }
+            anyhow::ensure!(started.elapsed() < START_MAX, "the gateway was not ready in {START_MAX:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Kills it as a power cut would: no signal it could catch.
+    pub fn kill(mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Asks it to end and waits; returns whether it ended well.
+    pub async fn stop(mut self) -> anyhow::Result<bool> {
+        Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status()?;
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status.success());
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+impl Drop for Gancho {
+    fn drop(&mut self) {
+        // Ended already in the good case.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A port that is free now and stays the story's own over restarts.
+pub fn free_address() -> anyhow::Result<SocketAddr> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}

@@ -1,0 +1,91 @@
+//! Sets a store up before a story: an app, a WhatsApp source, endpoints.
+
+use std::time::Duration;
+
+use model::access::App;
+use model::endpoint::{CONCURRENCY_DEFAULT, Endpoint, EndpointState, Format, OnDead, Order, Subscription};
+use model::event::EventPattern;
+use model::id::SourceId;
+use model::retry::RetryPolicy;
+use model::secret::{Key, Secret};
+use model::source::{SecretRole, Settings, Source, SourceSecret, UnknownAccounts};
+use model::time::Clock;
+use store::{Config, Faults, Location, Store};
+
+use crate::place::Place;
+
+/// What the source's requests are signed with.
+pub const APP_SECRET: &str = "story-app-secret";
+/// What deliveries are signed with.
+pub const ENDPOINT_SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX";
+
+/// An app with one WhatsApp source.
+#[derive(Clone, Debug)]
+pub struct Scene {
+    /// The app.
+    pub app: App,
+    /// The source; its webhooks come to `/in/<id>`.
+    pub source: SourceId,
+}
+
+/// Opens the store of a place, as one more node.
+pub async fn open(place: &Place) -> anyhow::Result<Store> {
+    let config = Config { location: Location::parse(&place.store)?, node: 1000, faults: Faults::default() };
+    Ok(Store::open(&config, Clock::System).await?)
+}
+
+impl Scene {
+    /// Makes the app and the source.
+    pub async fn build(store: &Store) -> anyhow::Result<Scene> {
+        let app = App { id: store.fresh_id(), name: "story".to_owned() };
+        store.access().save_app(app.clone()).await?;
+        let secret = |role, text: &str| SourceSecret { role, key: Key::current(Secret::new(text)) };
+        let source = Source {
+            id: store.fresh_id(),
+            app: app.id,
+            platform: "whatsapp".to_owned(),
+            name: "story".to_owned(),
+            path: None,
+            secrets: vec![secret(SecretRole::Signing, APP_SECRET), secret(SecretRole::VerifyToken, "story-verify")],
+            settings: Settings::default(),
+            unknown_accounts: UnknownAccounts::Adopt,
+            allowed_networks: Vec::new(),
+            rate_per_second: None,
+        };
+        store.sources().save(source.clone()).await?;
+        Ok(Scene { app, source: source.id })
+    }
+
+    /// An endpoint of the app that wants messages and tries again quickly; changed by `with` before it is saved.
+    pub async fn endpoint(
+        &self,
+        store: &Store,
+        url: String,
+        with: impl FnOnce(&mut Endpoint),
+    ) -> anyhow::Result<Endpoint> {
+        let mut endpoint = Endpoint {
+            id: store.fresh_id(),
+            app: self.app.id,
+            name: "story".to_owned(),
+            url,
+            format: Format::Standard,
+            subscription: Subscription {
+                types: EventPattern::new("message.*").into_iter().collect(),
+                ..Subscription::default()
+            },
+            keys: vec![Key::current(Secret::new(ENDPOINT_SECRET))],
+            headers: Vec::new(),
+            retry: RetryPolicy { waits: vec![Duration::from_millis(50); 50] },
+            concurrency: CONCURRENCY_DEFAULT,
+            timeout: Duration::from_secs(2),
+            order: Order::ByConversation,
+            on_dead: OnDead::Skip,
+            allow_http: true,
+            state: EndpointState::Enabled,
+            failing_since: None,
+        };
+        with(&mut endpoint);
+        store.endpoints().save(endpoint.clone()).await?;
+        Ok(endpoint)
+    }
+}
