@@ -66,19 +66,20 @@ pub fn message(id: &str, contact: u64, text: &str) -> String {
 
 /// Several WhatsApp text messages in one request.
 pub fn messages(items: &[(&str, u64, &str)]) -> String {
+    let contacts: Vec<serde_json::Value> = items
+        .iter()
+        .map(|(_, contact, _)| {
+            serde_json::json!({"profile": {"name": format!("Contact {contact}")}, "wa_id": format!("1555{contact:07}"),
+                "user_id": format!("US.{contact}")})
+        })
+        .collect();
     let items: Vec<serde_json::Value> = items
         .iter()
         .map(|(id, contact, text)| {
             serde_json::json!({
-                "from": format!("1555{contact:07}"), "id": id, "timestamp": "1767225600",
+                "from": format!("1555{contact:07}"), "from_user_id": format!("US.{contact}"), "id": id, "timestamp": "1767225600",
                 "type": "text", "text": {"body": text},
             })
-        })
-        .collect();
-    let contacts: Vec<serde_json::Value> = items
-        .iter()
-        .map(|(_, contact, _)| {
-            serde_json::json!({"profile": {"name": format!("Contact {contact}")}, "wa_id": format!("1555{contact:07}")})
         })
         .collect();
     serde_json::json!({

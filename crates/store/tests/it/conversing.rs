@@ -1,0 +1,110 @@
+//! Conversations and contacts, as arrivals make, touch and merge them.
+
+use model::conversation::{ConversationState, Identifier, Touch};
+use model::page::PageRequest;
+
+use crate::engine::on_every_engine;
+use crate::scene::{Scene, message, message_touching};
+
+async fn conversations(scene: &Scene) -> Vec<model::conversation::Conversation> {
+    scene.conversations().list(Some(scene.app()), PageRequest::newest(50)).await.expect("conversations").items
+}
+
+async fn contacts(scene: &Scene) -> Vec<model::conversation::Contact> {
+    scene.conversations().contacts(Some(scene.app()), PageRequest::newest(50)).await.expect("contacts").items
+}
+
+#[tokio::test]
+async fn a_conversation_is_created_once_handed_off_by_an_echo_and_reopened_by_the_contact() {
+    on_every_engine(async |scene| {
+        let source = scene.source().await;
+        scene.receive(&source, vec![message("m1", "ana"), message("m2", "ana")]).await;
+        scene.receive(&source, vec![message_touching("m3", &[("wa_id", "ana")], Touch::HumanEcho)]).await;
+        let conversation = conversations(&scene).await.remove(0);
+        assert_eq!(conversation.state, ConversationState::HandedOff);
+        assert!(scene.conversations().set_state(conversation.id, ConversationState::Resolved).await.expect("resolved"));
+        assert!(!scene.conversations().set_state(conversation.id, ConversationState::Resolved).await.expect("again"));
+        scene.receive(&source, vec![message("m4", "ana")]).await;
+        assert_eq!(
+            scene.event_types().await.iter().filter(|name| name.starts_with("conversation")).collect::<Vec<_>>(),
+            ["conversation.created", "conversation.handoff", "conversation.reopened"]
+        );
+        let conversation = scene.conversations().get(conversation.id).await.expect("it is there");
+        assert_eq!(conversation.state, ConversationState::Open);
+        assert!(conversation.last_inbound_at.is_some());
+        assert_eq!(conversations(&scene).await.len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_contact_is_found_by_any_of_its_names() {
+    on_every_engine(async |scene| {
+        let source = scene.source().await;
+        let both = [("wa_id", "34611"), ("bsuid", "US.1")];
+        scene.receive(&source, vec![message_touching("m1", &both, Touch::Inbound)]).await;
+        scene.receive(&source, vec![message_touching("m2", &[("bsuid", "US.1")], Touch::Inbound)]).await;
+        scene.receive(&source, vec![message_touching("m3", &[("wa_id", "34611")], Touch::Inbound)]).await;
+        assert_eq!(contacts(&scene).await.len(), 1);
+        let conversation = conversations(&scene).await.remove(0);
+        let names = vec![Identifier::new("wa_id", "unknown"), Identifier::new("bsuid", "US.1")];
+        let found = scene.conversations().with(scene.app(), conversation.account, names).await.expect("a read");
+        assert_eq!(found.map(|found| found.id), Some(conversation.id));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn two_contacts_that_one_event_names_become_the_older_one() {
+    on_every_engine(async |scene| {
+        let source = scene.source().await;
+        scene.receive(&source, vec![message_touching("m1", &[("wa_id", "34611")], Touch::Inbound)]).await;
+        let older = contacts(&scene).await.remove(0);
+        let mut elsewhere = message_touching("m2", &[("bsuid", "US.1")], Touch::Inbound);
+        elsewhere.account = Some("34700".to_owned());
+        scene.receive(&source, vec![elsewhere]).await;
+        let both = [("wa_id", "34611"), ("bsuid", "US.1")];
+        scene.receive(&source, vec![message_touching("m3", &both, Touch::Inbound)]).await;
+        let left = contacts(&scene).await;
+        assert_eq!(left.len(), 1);
+        assert_eq!((left[0].id, left[0].identifiers.len()), (older.id, 2));
+        let talks = conversations(&scene).await;
+        assert_eq!(talks.len(), 2, "one on each account");
+        assert!(talks.iter().all(|talk| talk.contact == older.id));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn contacts_of_one_request_that_prove_to_be_one_share_their_conversation() {
+    on_every_engine(async |scene| {
+        let source = scene.source().await;
+        let both = [("wa_id", "34611"), ("bsuid", "US.1")];
+        let appended = scene
+            .receive(
+                &source,
+                vec![
+                    message_touching("m1", &[("wa_id", "34611")], Touch::Inbound),
+                    message_touching("m2", &[("bsuid", "US.1")], Touch::Inbound),
+                    message_touching("m3", &both, Touch::Inbound),
+                    message_touching("m4", &[("bsuid", "US.1")], Touch::Inbound),
+                ],
+            )
+            .await;
+        assert_eq!(appended.items_new, 4);
+        assert_eq!((contacts(&scene).await.len(), conversations(&scene).await.len()), (1, 1));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_same_person_on_two_accounts_has_two_conversations() {
+    on_every_engine(async |scene| {
+        let source = scene.source().await;
+        let mut elsewhere = message("m2", "ana");
+        elsewhere.account = Some("34700".to_owned());
+        scene.receive(&source, vec![message("m1", "ana"), elsewhere]).await;
+        assert_eq!((contacts(&scene).await.len(), conversations(&scene).await.len()), (1, 2));
+    })
+    .await;
+}
