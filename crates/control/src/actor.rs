@@ -64,8 +64,13 @@ pub fn may(role: Role, action: Action) -> bool {
 }
 
 impl Actor {
-    /// The operator of this machine, who holds its configuration.
-    pub fn of_this_machine(name: &str) -> Actor {
+    /// The operator at this machine's own command line.
+    pub fn console() -> Actor {
+        Actor::of_this_machine("console")
+    }
+
+    /// Whoever holds the configuration of this machine, by what the audit log calls them.
+    pub(crate) fn of_this_machine(name: &str) -> Actor {
         Actor { name: name.to_owned(), role: Role::Admin, app: None, token: None }
     }
 

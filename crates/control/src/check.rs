@@ -97,7 +97,7 @@ pub(crate) fn url(text: &str, allow_http: bool) -> Result<(), Error> {
 /// Headers to send along: at most twenty, none of ours.
 pub(crate) fn headers(headers: &[(String, String)]) -> Result<(), Error> {
     crate::actor::at_most(headers, 20, "headers")?;
-    for (at, (name, value)) in headers.iter().enumerate() {
+    for (name, value) in headers {
         let lower = name.to_ascii_lowercase();
         let is_header = HeaderName::from_bytes(lower.as_bytes()).is_ok() && HeaderValue::from_str(value).is_ok();
         let is_ours = lower.starts_with("webhook-") || OUR_HEADERS.contains(&lower.as_str());
@@ -109,7 +109,7 @@ pub(crate) fn headers(headers: &[(String, String)]) -> Result<(), Error> {
         } else {
             Words::new("not a header: check its name and value", "no es una cabecera: revisa su nombre y valor")
         };
-        return Err(Error::invalid(format!("headers/{at}"), words));
+        return Err(Error::invalid(format!("headers/{}", name.replace('~', "~0").replace('/', "~1")), words));
     }
     Ok(())
 }

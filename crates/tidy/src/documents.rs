@@ -2,6 +2,7 @@
 
 use crate::Violation;
 use crate::repository::{File, OURSELVES, Repository};
+use crate::rust::Source;
 
 const DECISIONS: &str = "docs/adr/";
 const DECISION_LINES_MAX: usize = 60;
@@ -9,6 +10,9 @@ const DECISION_PARTS: [&str; 3] = ["## Context", "## Decision", "## Consequences
 const CHANGELOG: &str = "CHANGELOG.md";
 const MIGRATIONS: &str = "crates/store/migrations/";
 const ENGINES: [&str; 2] = ["sqlite", "postgres"];
+/// Where the API names its errors, as in `Code::NotFound => "not_found"`.
+const PROBLEMS: &str = "crates/api/src/problem.rs";
+const ERROR_PAGES: &str = "docs/reference/errors/";
 const MACHINE_FOLDERS: [&str; 3] = ["/work/", "/home/", "/root/"];
 /// The one registry that anybody can reach.
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
@@ -82,6 +86,21 @@ pub fn check_migrations(repository: &Repository) -> Vec<Violation> {
         }
     }
     violations
+}
+
+/// Finds error codes of the API that nothing explains.
+pub fn check_error_pages(repository: &Repository) -> Vec<Violation> {
+    let source = Source::read(repository.text(PROBLEMS));
+    let mut codes = source.literals_after(&["=", ">"]).peekable();
+    if codes.peek().is_none() {
+        return vec![Violation::new(PROBLEMS, 1, "no error code is found here: tell crates/tidy where they are")];
+    }
+    let unexplained = codes.filter_map(|code| {
+        let page = format!("{ERROR_PAGES}{}.md", code.text.trim_matches('"'));
+        let words = format!("{} has no page: say in {page} what it means and what to do", code.text);
+        repository.file(&page).is_none().then(|| Violation::new(PROBLEMS, code.line, words))
+    });
+    unexplained.collect()
 }
 
 /// Finds paths and registries of the machine that somebody wrote on.
@@ -179,6 +198,17 @@ mod tests {
                 .words
                 .ends_with("sqlite/0001_a.sql")
         );
+    }
+
+    #[test]
+    fn an_error_code_has_a_page() {
+        let code =
+            "fn name(code: Code) -> &'static str {\n match code {\n  Code::NotFound => \"not_found\",\n }\n}";
+        let page = ("docs/reference/errors/not_found.md", "");
+        assert_eq!(check_error_pages(&Repository::of(&[(PROBLEMS, code), page])), []);
+        let all = check_error_pages(&Repository::of(&[(PROBLEMS, code)]));
+        assert_eq!((all.len(), all[0].line), (1, 3), "{all:?}");
+        assert_eq!(check_error_pages(&Repository::default()).len(), 1);
     }
 
     #[test]

@@ -75,6 +75,14 @@ impl Source {
             .map(|(_, token)| token)
     }
 
+    /// Literals that stand right after these tokens.
+    pub fn literals_after<'s>(&'s self, before: &'s [&str]) -> impl Iterator<Item = &'s Token> {
+        let next = self
+            .places_of(before)
+            .filter_map(|at| self.tokens.get(at + before.len()));
+        next.filter(|token| token.kind == Kind::Literal)
+    }
+
     /// The lines at which these tokens follow one another.
     pub fn lines_of<'s>(&'s self, wanted: &'s [&str]) -> impl Iterator<Item = usize> {
         self.places_of(wanted).map(|at| self.tokens[at].line)

@@ -69,6 +69,11 @@ fn both_engines_have_the_same_migrations() {
 }
 
 #[test]
+fn every_error_code_has_a_page() {
+    holds(&documents::check_error_pages(&repository()));
+}
+
+#[test]
 fn no_text_tells_where_it_was_written() {
     holds(&documents::check_machines(&repository()));
 }

@@ -1,0 +1,64 @@
+//! Who asks: a bearer token, before anything else of the request is read. No cookies.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use control::{Action, Actor, Control};
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+
+use crate::problem::{Code, Problem};
+use crate::rates::{Budget, Rates};
+
+/// What stands before a route.
+#[derive(Clone)]
+pub(crate) struct Guard {
+    pub(crate) control: Control,
+    pub(crate) rates: Arc<Rates>,
+    pub(crate) action: Action,
+    pub(crate) budget: Budget,
+}
+
+/// Lets a request pass whose token works, may do this, and has a turn.
+pub(crate) async fn pass(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
+    match guard.caller(request.headers()).await {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+impl Guard {
+    async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
+        let unknown = || Problem::of(Code::Unauthenticated);
+        let text = bearer(headers).ok_or_else(unknown)?;
+        let actor = self.control.tokens().authenticate(text).await?.ok_or_else(unknown)?;
+        actor.must(self.action)?;
+        let now = self.control.now();
+        let turn = self.rates.take(&actor, self.budget, now);
+        turn.map_err(|at| Problem::of(Code::TooMany).after(at.since(now)))?;
+        Ok(Caller(actor))
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Whoever asks.
+#[derive(Clone)]
+pub(crate) struct Caller(pub(crate) Actor);
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Caller, Problem> {
+        parts.extensions.get::<Caller>().cloned().ok_or(Problem::of(Code::Unauthenticated))
+    }
+}

@@ -1,0 +1,38 @@
+//! The door of every request: gives it an id, and writes problems in the caller's language.
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use control::Control;
+use http::{HeaderName, HeaderValue};
+
+use crate::language;
+use crate::problem::Problem;
+
+/// The header that carries the id both ways.
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The longest id of a caller's own that is taken over.
+const LENGTH_MAX: usize = 64;
+
+/// Gives the answer the request's id: the caller's own, where it is plain, or a new one.
+pub(crate) async fn name(State(control): State<Control>, request: Request, next: Next) -> Response {
+    let own = request.headers().get(X_REQUEST_ID).and_then(|value| value.to_str().ok()).filter(|id| is_plain(id));
+    let id = own.map_or_else(|| control.random().base62(20), str::to_owned);
+    let language = language::preferred(request.headers());
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let mut response = next.run(request).await;
+    if let Some(problem) = response.extensions().get::<Problem>() {
+        response = problem.written(language, &id);
+    }
+    if response.status().is_server_error() {
+        tracing::error!(request_id = id, %method, path, status = response.status().as_u16(), "request failed");
+    }
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(X_REQUEST_ID, value);
+    }
+    response
+}
+
+fn is_plain(id: &str) -> bool {
+    (1..=LENGTH_MAX).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}

@@ -1,0 +1,193 @@
+//! The fault sweep: each operation fails at every statement in turn, and the store is as before or as after.
+
+use std::time::Duration;
+
+use model::conversation::Touch;
+use model::id::{EndpointId, TokenId};
+use model::message::MessageState;
+use model::retry::Next;
+use store::Error;
+use store::claims::Busy;
+use store::retention::Keep;
+
+use crate::engine::on_every_engine;
+use crate::scene::{LEASE, Scene, message, message_touching, recorded, status};
+use crate::sending::{claim, desk, outcome, queue, words};
+
+/// Everything that an operation may change; the version of the configuration counts each try, so it is left out.
+async fn dump(scene: &Scene) -> Vec<Vec<String>> {
+    let mut dump = Vec::new();
+    for table in [
+        "sources", "accounts", "endpoints", "tokens", "audit", "idempotency", "receipts", "bodies", "events", "dedupe",
+        "deliveries", "attempts", "contacts", "identifiers", "conversations", "sends", "parked",
+    ] {
+        for mut row in scene.raw(&format!("SELECT * FROM {table} ORDER BY 1, 2, 3")).await {
+            row.insert(0, table.to_owned());
+            dump.push(row);
+        }
+    }
+    dump
+}
+
+/// Runs an operation that fails at every statement in turn until it no longer does.
+async fn sweep<T>(scene: &Scene, name: &str, operation: impl AsyncFn() -> Result<T, Error>) -> T {
+    let before = dump(scene).await;
+    let mut halfway = Vec::new();
+    for statements in 0..400 {
+        scene.faults.fail_after(statements);
+        let result = operation().await;
+        let has_struck = scene.faults.clear();
+        let now = dump(scene).await;
+        match result {
+            Ok(done) if !has_struck => {
+                assert!(statements > 0, "{name} runs no statement");
+                assert!(halfway.iter().all(|seen| *seen == now), "{name} was neither as before nor as after");
+                return done;
+            }
+            Ok(_) => panic!("{name} succeeded although statement {statements} failed"),
+            Err(error) => assert!(has_struck && matches!(error, Error::Injected), "{name}: {error:?}"),
+        }
+        if now != before {
+            halfway.push(now);
+        }
+        let counts = scene.stats().counts().await.expect("counts");
+        assert!(counts.is_sound(), "{name} at {statements}: {counts:?}");
+    }
+    panic!("{name} never ended");
+}
+
+#[tokio::test]
+async fn an_append_of_everything_at_once_happens_or_does_not() {
+    on_every_engine(async |scene| {
+        let desk = desk(&scene).await;
+        scene.endpoint().await;
+        let known = queue(&scene, words(&desk, "hello")).await;
+        scene.receive(&desk.source, vec![message_touching("b", &[("bsuid", "US.1")], Touch::Inbound)]).await;
+        let mut stranger = message("m2", "leo");
+        stranger.account = Some("34999".to_owned());
+        let events = vec![
+            message("m1", "ana"),
+            message("m1", "ana"),
+            stranger,
+            message_touching("m3", &[("wa_id", "ana"), ("bsuid", "US.1")], Touch::HumanEcho),
+            status("wamid.x", MessageState::Sent, Some(known.to_string())),
+            status("wamid.y", MessageState::Sent, None),
+        ];
+        let appended = sweep(&scene, "append", async || scene.try_receive(&desk.source, events.clone()).await).await;
+        assert_eq!((appended.items, appended.items_new), (6, 5));
+        assert_eq!(scene.receive(&desk.source, events).await.items_new, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_claim_and_a_record_happen_or_do_not() {
+    on_every_engine(async |scene| {
+        let source = scene.source().await;
+        scene.endpoint().await;
+        scene.receive(&source, vec![message("m1", "ana"), message("m2", "ana"), message("m3", "leo")]).await;
+        let claim = async || scene.deliveries().claim(10, Busy::new(), LEASE).await;
+        let claimed = sweep(&scene, "claim", claim).await;
+        assert_eq!(claimed.len(), 2, "what a failed claim took is free again");
+        let record = recorded(&scene, &claimed[0], Next::Delivered);
+        sweep(&scene, "record", async || scene.deliveries().record(record.clone()).await).await;
+        assert_eq!(scene.claim(10).await.len(), 1, "the next of the line");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_cancellation_and_a_replay_happen_or_do_not() {
+    on_every_engine(async |scene| {
+        let source = scene.source().await;
+        let endpoint = scene.endpoint().await;
+        scene.receive(&source, vec![message("m1", "ana"), message("m2", "ana")]).await;
+        let head = scene.all_deliveries().await.pop().expect("a delivery");
+        sweep(&scene, "cancel", async || scene.deliveries().cancel(head.id).await).await;
+        sweep(&scene, "replay", async || scene.deliveries().replay(head.event, endpoint.id).await).await;
+        assert_eq!(scene.deliver_all().await.len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn queueing_claiming_and_recording_a_send_happen_or_do_not() {
+    on_every_engine(async |scene| {
+        let desk = desk(&scene).await;
+        scene.endpoint().await;
+        let mut new = words(&desk, "hello");
+        new.key = Some((7, "k".to_owned()));
+        sweep(&scene, "queue", async || scene.sends().queue(new.clone()).await).await;
+        queue(&scene, words(&desk, "second")).await;
+        let claimed = sweep(&scene, "claim of sends", async || scene.sends().claim(10, LEASE).await).await;
+        let early = status(&format!("wamid.{}", claimed[0].send.id), MessageState::Read, None);
+        scene.receive(&desk.source, vec![early]).await;
+        let record = outcome(&scene, &desk, &claimed[0], Next::Delivered);
+        sweep(&scene, "record of a send", async || scene.sends().record(record.clone()).await).await;
+        assert_eq!(claim(&scene).await.len(), 1);
+        scene.clock.advance(LEASE);
+        sweep(&scene, "giving up a send", async || scene.sends().claim(10, LEASE).await).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn saving_and_removing_what_is_configured_happens_or_does_not() {
+    on_every_engine(async |scene| {
+        let source = (*scene.source().await).clone();
+        let renamed = model::source::Source { name: "renamed".to_owned(), path: Some("/hooks".to_owned()), ..source };
+        sweep(&scene, "save of a source", async || scene.sources().save(renamed.clone()).await).await;
+        assert!(scene.routing().source_at("/hooks").is_some());
+        let mut endpoint = scene.endpoint().await;
+        endpoint.id = EndpointId::from_raw(77);
+        sweep(&scene, "save of an endpoint", async || scene.endpoints().save(endpoint.clone()).await).await;
+        let token = model::access::Token {
+            id: TokenId::from_raw(5),
+            name: "laptop".to_owned(),
+            role: model::access::Role::Admin,
+            app: None,
+            expires_at: None,
+            hint: "x".to_owned(),
+        };
+        sweep(&scene, "save of a token", async || scene.access().save_token(token.clone(), vec![1; 32]).await).await;
+        sweep(&scene, "claim of a key", async || scene.access().claim_key(1, "route", "k", 1).await).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_removed_endpoint_and_its_cancelled_deliveries_go_together() {
+    on_every_engine(async |scene| {
+        let source = scene.source().await;
+        let endpoint = scene.endpoint().await;
+        scene.receive(&source, vec![message("m1", "ana"), message("m2", "ana")]).await;
+        for statements in 0..3 {
+            scene.faults.fail_after(statements);
+            assert!(matches!(scene.endpoints().remove(endpoint.id).await, Err(Error::Injected)));
+            scene.faults.clear();
+            assert_eq!(scene.endpoints().all().await.expect("endpoints").len(), 1);
+            assert_eq!(scene.stats().backlog().await.expect("a backlog").due, 1);
+        }
+        scene.endpoints().remove(endpoint.id).await.expect("removed");
+        assert_eq!(scene.stats().backlog().await.expect("a backlog").due, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_step_of_retention_happens_or_does_not() {
+    on_every_engine(async |scene| {
+        let desk = desk(&scene).await;
+        scene.endpoint().await;
+        queue(&scene, words(&desk, "hello")).await;
+        let claimed = claim(&scene).await.remove(0);
+        crate::sending::record(&scene, &desk, &claimed, Next::Delivered).await;
+        scene.receive(&desk.source, vec![message("m1", "ana"), status("wamid.z", MessageState::Sent, None)]).await;
+        scene.deliver_all().await;
+        scene.clock.advance(Duration::from_secs(100 * 24 * 3600));
+        let gone = sweep(&scene, "retention", async || scene.retention().step(Keep::default()).await).await;
+        assert!(gone > 5, "{gone}");
+        assert!(scene.event_types().await.is_empty());
+    })
+    .await;
+}
