@@ -6,8 +6,8 @@ use control::Words;
 use http::request::Parts;
 use model::id::{Id, Kind};
 use model::time::Timestamp;
-use serde::de::{DeserializeOwned, Deserializer};
 use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer};
 use serde_path_to_error::Segment;
 
 use crate::problem::{Code, Problem};
@@ -23,7 +23,11 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Body<T>, Problem> {
         let bytes = Bytes::from_request(request, state).await.map_err(|_| Problem::of(Code::TooLarge))?;
-        let bytes: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+        let bytes: &[u8] = if bytes.is_empty() { b"{}" } else { bytes.trim_ascii_start() };
+        // serde would take a list for an object's members in order.
+        if !bytes.starts_with(b"{") {
+            return Err(Problem::of(Code::Malformed));
+        }
         let mut json = serde_json::Deserializer::from_slice(bytes);
         let read = serde_path_to_error::deserialize(&mut json).map_err(|error| unreadable(&error))?;
         json.end().map_err(|_| Problem::of(Code::Malformed))?;
@@ -57,7 +61,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Query<T>, Problem> {
         match axum::extract::Query::<T>::from_request_parts(parts, state).await {
             Ok(axum::extract::Query(query)) => Ok(Query(query)),
-            Err(rejection) => Err(Problem::of(Code::Invalid).saying(Words::untranslated(rejection.body_text()))),
+            Err(rejection) => {
+                Err(Problem::of(Code::Invalid).saying(Words::untranslated(rejection.body_text())))
+            }
         }
     }
 }
@@ -79,7 +85,10 @@ impl<S: Send + Sync, K: Kind> FromRequestParts<S> for Named<K> {
 pub(crate) fn id<K: Kind>(text: &str, field: &str) -> Result<Id<K>, Problem> {
     text.parse().map_err(|_| {
         let prefix = K::PREFIX;
-        Problem::invalid(field, Words::new(format!("an id such as {prefix}_…"), format!("un id como {prefix}_…")))
+        Problem::invalid(
+            field,
+            Words::new(format!("an id such as {prefix}_…"), format!("un id como {prefix}_…")),
+        )
     })
 }
 
@@ -93,7 +102,10 @@ pub(crate) fn time_if(text: Option<&str>, field: &str) -> Result<Option<Timestam
     let read = |text: &str| {
         Timestamp::parse(text).ok_or_else(|| {
             let example = "2026-01-31T08:00:00Z";
-            Problem::invalid(field, Words::new(format!("a time such as {example}"), format!("una hora como {example}")))
+            Problem::invalid(
+                field,
+                Words::new(format!("a time such as {example}"), format!("una hora como {example}")),
+            )
         })
     };
     text.map(read).transpose()
@@ -102,7 +114,10 @@ pub(crate) fn time_if(text: Option<&str>, field: &str) -> Result<Option<Timestam
 /// One of the names that `parse` knows.
 pub(crate) fn one_of<T>(text: &str, parse: fn(&str) -> Option<T>, field: &str) -> Result<T, Problem> {
     parse(text).ok_or_else(|| {
-        Problem::invalid(field, Words::new("not one of the names the API lists", "no es uno de los nombres que lista la API"))
+        Problem::invalid(
+            field,
+            Words::new("not one of the names the API lists", "no es uno de los nombres que lista la API"),
+        )
     })
 }
 
@@ -116,6 +131,8 @@ pub(crate) fn one_of_if<T>(
 }
 
 /// Tells a member that is `null` from one that is not there.
-pub(crate) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<Option<T>>, D::Error> {
+pub(crate) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<Option<T>>, D::Error> {
     Option::<T>::deserialize(from).map(Some)
 }

@@ -2,18 +2,18 @@
 //!
 //! Start with [`router`], the one list of routes; the OpenAPI document is made from the same list.
 
-mod router;
-mod route;
 mod auth;
+mod body;
+mod idempotency;
+mod language;
+pub mod openapi;
+mod page;
+mod problem;
 mod rates;
 mod request_id;
-mod problem;
-mod language;
-mod body;
-mod page;
-mod idempotency;
-pub mod openapi;
+mod route;
+mod router;
 mod v1;
 mod whatzme;
 
-pub use crate::router::{listed, router};
+pub use crate::router::router;

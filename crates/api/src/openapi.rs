@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, PathItem};
+use utoipa::openapi::path::{
+    HttpMethod, Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, PathItem,
+};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{ComponentsBuilder, ObjectBuilder, Ref, Schema, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
@@ -21,17 +23,18 @@ const SCHEME: &str = "token";
 /// The document of every route.
 pub fn document() -> OpenApi {
     let routes = routes();
-    let mut schemas: BTreeMap<String, RefOr<Schema>> = (problem().schemas)().into_iter().collect();
+    let mut schemas: BTreeMap<String, RefOr<Schema>> = problem().schemas.into_iter().collect();
     let mut items: BTreeMap<&str, PathItem> = BTreeMap::new();
     for route in &routes {
         let shapes = route.body.iter().chain(&route.answer);
-        schemas.extend(shapes.flat_map(|shape| (shape.schemas)()));
+        schemas.extend(shapes.flat_map(|shape| shape.schemas.iter().cloned()));
         let item = PathItem::new(method(route), operation(route));
         items.entry(route.path).and_modify(|held| held.merge_operations(item.clone())).or_insert(item);
     }
     let paths = items.into_iter().fold(PathsBuilder::new(), |paths, (path, item)| paths.path(path, item));
     let bearer = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
-    let components = ComponentsBuilder::new().schemas_from_iter(schemas).security_scheme(SCHEME, bearer).build();
+    let components =
+        ComponentsBuilder::new().schemas_from_iter(schemas).security_scheme(SCHEME, bearer).build();
     let description = "The webhook gateway for conversations. Errors are RFC 9457 problems; listings are paged by \
         cursor, newest first; POST takes an Idempotency-Key.";
     OpenApiBuilder::new()
@@ -61,30 +64,32 @@ fn method(route: &Route) -> HttpMethod {
 }
 
 fn operation(route: &Route) -> Operation {
-    let tag = route.path.split('/').nth(2).unwrap_or_default();
+    let tag = route.path.trim_start_matches("/v1").split('/').nth(1).unwrap_or_default();
     let id = route.summary.to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_");
-    let body = route.body.map(|shape| RequestBodyBuilder::new().content(JSON, content(shape)).build());
+    let body =
+        route.body.as_ref().map(|shape| RequestBodyBuilder::new().content(JSON, content(shape)).build());
     let mut operation = OperationBuilder::new()
         .tag(tag)
         .summary(Some(route.summary))
         .operation_id(Some(id))
         .request_body(body)
         .response(route.status.to_string(), answer(route))
-        .response("default", response("A problem.", PROBLEM_JSON, Some(problem())));
+        .response("default", response("A problem.", PROBLEM_JSON, Some(&problem())));
     if route.path.contains("{id}") {
         operation = operation.parameter(text_parameter("id", ParameterIn::Path, Required::True));
     }
     if route.method == http::Method::POST {
-        operation = operation.parameter(text_parameter("Idempotency-Key", ParameterIn::Header, Required::False));
+        operation =
+            operation.parameter(text_parameter("Idempotency-Key", ParameterIn::Header, Required::False));
     }
     route.query.iter().cloned().fold(operation, OperationBuilder::parameter).build()
 }
 
 fn answer(route: &Route) -> Response {
-    response("All is well.", JSON, route.answer)
+    response("All is well.", JSON, route.answer.as_ref())
 }
 
-fn response(description: &str, media_type: &str, shape: Option<Shape>) -> Response {
+fn response(description: &str, media_type: &str, shape: Option<&Shape>) -> Response {
     let response = ResponseBuilder::new().description(description);
     match shape {
         Some(shape) => response.content(media_type, content(shape)).build(),
@@ -92,8 +97,8 @@ fn response(description: &str, media_type: &str, shape: Option<Shape>) -> Respon
     }
 }
 
-fn content(shape: Shape) -> Content {
-    Content::new(Some(Ref::from_schema_name((shape.name)())))
+fn content(shape: &Shape) -> Content {
+    Content::new(Some(Ref::from_schema_name(&shape.name)))
 }
 
 fn text_parameter(name: &str, place: ParameterIn, required: Required) -> Parameter {

@@ -6,7 +6,6 @@ use control::events::Span;
 use model::id::{Id, Kind};
 use model::page::{LIMIT_MAX, Page, PageRequest};
 use serde::Serialize;
-use utoipa::ToSchema;
 
 use crate::body::time_if;
 use crate::problem::Problem;
@@ -22,8 +21,7 @@ impl Kind for Cursor {
 }
 
 /// One page of a listing, newest first.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Page)]
+#[derive(Serialize)]
 pub(crate) struct PageView<T> {
     /// The rows.
     data: Vec<T>,
@@ -34,7 +32,7 @@ pub(crate) struct PageView<T> {
 impl<T> PageView<T> {
     /// Shows a page.
     pub(crate) fn of<U>(page: Page<U>, view: impl FnMut(U) -> T) -> Json<PageView<T>> {
-        let next_cursor = page.next.map(|raw| Id::<Cursor>::from_raw(raw).to_string());
+        let next_cursor = page.next.map(cursor_text);
         Json(PageView { data: page.items.into_iter().map(view).collect(), next_cursor })
     }
 }
@@ -46,11 +44,23 @@ pub(crate) fn wanted(limit: Option<u32>, cursor: Option<&str>) -> Result<PageReq
         let words = Words::new(format!("from 1 to {LIMIT_MAX}"), format!("de 1 a {LIMIT_MAX}"));
         return Err(Problem::invalid("limit", words));
     }
+    Ok(PageRequest { limit, before: before(cursor)? })
+}
+
+/// A cursor's text.
+pub(crate) fn cursor_text(raw: i64) -> String {
+    Id::<Cursor>::from_raw(raw).to_string()
+}
+
+/// Reads a cursor's text.
+pub(crate) fn before(cursor: Option<&str>) -> Result<Option<i64>, Problem> {
     let cursor: Option<Result<Id<Cursor>, _>> = cursor.map(str::parse);
-    let before = cursor.transpose().map_err(|_| {
-        Problem::invalid("cursor", Words::new("a next_cursor of a page before", "un next_cursor de una página anterior"))
+    let cursor = cursor.transpose().map_err(|_| {
+        let words =
+            Words::new("a next_cursor of an answer before", "un next_cursor de una respuesta anterior");
+        Problem::invalid("cursor", words)
     })?;
-    Ok(PageRequest { limit, before: before.map(Id::raw) })
+    Ok(cursor.map(Id::raw))
 }
 
 /// Reads which part of the past is wanted.

@@ -129,11 +129,12 @@ impl Code {
                 ("send a token as `Authorization: Bearer …`", "envía un token como `Authorization: Bearer …`")
             }
             Code::Forbidden => ("this token's role does not allow it", "el rol de este token no lo permite"),
-            Code::NotFound => (
-                "there is nothing here that this token can see",
-                "aquí no hay nada que este token pueda ver",
-            ),
-            Code::MethodNotAllowed => ("this path does not take this method", "esta ruta no acepta este método"),
+            Code::NotFound => {
+                ("there is nothing here that this token can see", "aquí no hay nada que este token pueda ver")
+            }
+            Code::MethodNotAllowed => {
+                ("this path does not take this method", "esta ruta no acepta este método")
+            }
             Code::Malformed => ("send JSON as the API describes it", "envía JSON como lo describe la API"),
             Code::Invalid => ("correct what `errors` names", "corrige lo que indica `errors`"),
             Code::Conflict => ("look at how it stands, then decide", "mira en qué estado está y decide"),
@@ -213,7 +214,11 @@ impl Problem {
             detail: detail.unwrap_or(self.code.advice(language)).to_owned(),
             code: self.code.as_str().to_owned(),
             request_id: request_id.to_owned(),
-            errors: self.errors.iter().map(|(field, words)| FieldErrorView::of(field, words, language)).collect(),
+            errors: self
+                .errors
+                .iter()
+                .map(|(field, words)| FieldErrorView::of(field, words, language))
+                .collect(),
         };
         let mut response = (self.code.status(), Json(view)).into_response();
         let headers = response.headers_mut();
@@ -222,7 +227,9 @@ impl Problem {
         if self.code == Code::Unauthenticated {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        let wait = self.wait.or((self.code.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(Duration::from_secs(1)));
+        let wait = self
+            .wait
+            .or((self.code.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(Duration::from_secs(1)));
         if let Some(wait) = wait {
             let seconds = u64::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u64::MAX).max(1);
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
@@ -313,8 +320,12 @@ mod tests {
         for code in Code::ALL {
             assert_ne!(code.title(Language::English), code.title(Language::Spanish), "{code:?}");
             assert_ne!(code.advice(Language::English), code.advice(Language::Spanish), "{code:?}");
-            let page = format!("{}/../../docs/reference/errors/{}.md", env!("CARGO_MANIFEST_DIR"), code.as_str());
-            assert!(std::path::Path::new(&page).is_file(), "{page} is missing: write what the code means and what to do");
+            let page =
+                format!("{}/../../docs/reference/errors/{}.md", env!("CARGO_MANIFEST_DIR"), code.as_str());
+            assert!(
+                std::path::Path::new(&page).is_file(),
+                "{page} is missing: write what the code means and what to do"
+            );
         }
     }
 }

@@ -16,7 +16,8 @@ const LENGTH_MAX: usize = 64;
 
 /// Gives the answer the request's id: the caller's own, where it is plain, or a new one.
 pub(crate) async fn name(State(control): State<Control>, request: Request, next: Next) -> Response {
-    let own = request.headers().get(X_REQUEST_ID).and_then(|value| value.to_str().ok()).filter(|id| is_plain(id));
+    let own =
+        request.headers().get(X_REQUEST_ID).and_then(|value| value.to_str().ok()).filter(|id| is_plain(id));
     let id = own.map_or_else(|| control.random().base62(20), str::to_owned);
     let language = language::preferred(request.headers());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
@@ -34,5 +35,6 @@ pub(crate) async fn name(State(control): State<Control>, request: Request, next:
 }
 
 fn is_plain(id: &str) -> bool {
-    (1..=LENGTH_MAX).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    (1..=LENGTH_MAX).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }

@@ -4,32 +4,48 @@ use axum::handler::Handler;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use control::{Action, Control};
 use http::Method;
-use utoipa::openapi::path::{Parameter, ParameterIn};
-use utoipa::openapi::schema::Schema;
 use utoipa::openapi::RefOr;
+use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Ref, Schema, SchemaType, Type};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::rates::Budget;
 
 /// The schema of a body.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Shape {
     /// Its name among the document's schemas.
-    pub(crate) name: fn() -> std::borrow::Cow<'static, str>,
+    pub(crate) name: String,
     /// Itself and all it refers to.
-    pub(crate) schemas: fn() -> Vec<(String, RefOr<Schema>)>,
+    pub(crate) schemas: Vec<(String, RefOr<Schema>)>,
 }
 
 impl Shape {
+    /// The schema of a type.
     pub(crate) fn of<T: ToSchema>() -> Shape {
-        Shape { name: T::name, schemas: schemas::<T> }
+        let name = T::name().into_owned();
+        let mut schemas = vec![(name.clone(), T::schema())];
+        T::schemas(&mut schemas);
+        Shape { name, schemas }
     }
-}
 
-fn schemas<T: ToSchema>() -> Vec<(String, RefOr<Schema>)> {
-    let mut all = vec![(T::name().into_owned(), T::schema())];
-    T::schemas(&mut all);
-    all
+    /// The schema of a page of rows of a type.
+    fn page_of<T: ToSchema>() -> Shape {
+        let row = Shape::of::<T>();
+        let name = format!("{}Page", row.name);
+        let cursor = SchemaType::from_iter([Type::String, Type::Null]);
+        let page = ObjectBuilder::new()
+            .description(Some(
+                "One page of a listing, newest first; a page may be short and still have a next one.",
+            ))
+            .property("data", ArrayBuilder::new().items(RefOr::Ref(Ref::from_schema_name(row.name))))
+            .required("data")
+            .property("next_cursor", ObjectBuilder::new().schema_type(cursor))
+            .required("next_cursor");
+        let mut schemas = row.schemas;
+        schemas.push((name.clone(), page.into()));
+        Shape { name, schemas }
+    }
 }
 
 /// One way to ask for something.
@@ -88,7 +104,10 @@ impl Route {
         H: Handler<T, Control>,
         T: 'static,
     {
-        Route { status: 204, ..Route::of(Method::DELETE, path, action, summary, on(MethodFilter::DELETE, handler)) }
+        Route {
+            status: 204,
+            ..Route::of(Method::DELETE, path, action, summary, on(MethodFilter::DELETE, handler))
+        }
     }
 
     fn of(
@@ -128,6 +147,11 @@ impl Route {
         Route { answer: Some(Shape::of::<A>()), ..self }
     }
 
+    /// Gives a page of such rows.
+    pub(crate) fn lists<T: ToSchema>(self) -> Route {
+        Route { answer: Some(Shape::page_of::<T>()), ..self }
+    }
+
     /// Makes something: 201 instead of 200.
     pub(crate) fn creates<A: ToSchema>(self) -> Route {
         Route { status: 201, ..self.gives::<A>() }
@@ -135,7 +159,12 @@ impl Route {
 
     /// Takes on something that happens later: 202 instead of 200, and keys are bound to what is taken on.
     pub(crate) fn accepts<A: ToSchema>(self) -> Route {
-        Route { status: 202, sees_to_keys: true, ..self.gives::<A>() }
+        Route { status: 202, ..self.gives::<A>().seeing_to_keys() }
+    }
+
+    /// Has a handler that sees to idempotency keys itself.
+    pub(crate) fn seeing_to_keys(self) -> Route {
+        Route { sees_to_keys: true, ..self }
     }
 
     /// Is paid from the budget of replays.

@@ -45,12 +45,18 @@ impl Accounts<'_> {
         actor.must(Action::Configure)?;
         let source = self.0.sources().find(actor, new.source).await?;
         if new.address.len() > 200 || new.address.chars().any(char::is_control) {
-            let words = Words::new("an address has at most 200 characters", "una dirección tiene como máximo 200 caracteres");
+            let words = Words::new(
+                "an address has at most 200 characters",
+                "una dirección tiene como máximo 200 caracteres",
+            );
             return Err(Error::invalid("address", words));
         }
         let accounts = self.0.store.sources().accounts().await?;
         if accounts.iter().any(|account| account.source == source.id && account.address == new.address) {
-            return Err(Error::conflict("the source has this account already", "la fuente ya tiene esta cuenta"));
+            return Err(Error::conflict(
+                "the source has this account already",
+                "la fuente ya tiene esta cuenta",
+            ));
         }
         let app = match new.app {
             Some(app) => self.0.apps().owner(actor, Some(app)).await?,
@@ -62,7 +68,12 @@ impl Accounts<'_> {
     }
 
     /// Says whose an account is, or what people call it. Only who is bound to no app may give it to another.
-    pub async fn update(&self, actor: &Actor, id: AccountId, change: AccountChange) -> Result<Account, Error> {
+    pub async fn update(
+        &self,
+        actor: &Actor,
+        id: AccountId,
+        change: AccountChange,
+    ) -> Result<Account, Error> {
         actor.must(Action::Configure)?;
         let mut account = self.find(actor, id).await?;
         if let Some(app) = change.app {

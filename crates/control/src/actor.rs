@@ -70,7 +70,7 @@ impl Actor {
     }
 
     /// Whoever holds the configuration of this machine, by what the audit log calls them.
-    pub(crate) fn of_this_machine(name: &str) -> Actor {
+    pub fn of_this_machine(name: &str) -> Actor {
         Actor { name: name.to_owned(), role: Role::Admin, app: None, token: None }
     }
 
@@ -131,7 +131,10 @@ mod tests {
     fn the_permission_matrix_is_as_written_down() {
         use Action::{ChangeSecrets, Configure, FollowMessages, ManageTokens, Operate, Read, Send, Trust};
         let written: [(Role, &[Action]); 4] = [
-            (Role::Admin, &[Read, FollowMessages, Send, Operate, Configure, ChangeSecrets, Trust, ManageTokens]),
+            (
+                Role::Admin,
+                &[Read, FollowMessages, Send, Operate, Configure, ChangeSecrets, Trust, ManageTokens],
+            ),
             (Role::Operator, &[Read, FollowMessages, Send, Operate, Configure]),
             (Role::Viewer, &[Read, FollowMessages]),
             (Role::Sender, &[Send, FollowMessages]),

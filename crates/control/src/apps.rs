@@ -72,7 +72,10 @@ impl Apps<'_> {
             [] => Ok(self.create(actor, FIRST_APP).await?.id),
             [only] => Ok(only.id),
             _ => {
-                let words = Words::new("there are several apps: say whose it is", "hay varias apps: indica de cuál es");
+                let words = Words::new(
+                    "there are several apps: say whose it is",
+                    "hay varias apps: indica de cuál es",
+                );
                 Err(Error::invalid("app", words))
             }
         }

@@ -17,8 +17,19 @@ const URL_MAX: usize = 2_000;
 /// How long a rotated secret stays good beside its successor, unless the operator says less.
 pub(crate) const OVERLAP_MAX: Duration = Duration::from_secs(24 * 3600);
 /// First parts of paths that are ours.
-const OUR_PATHS: [&str; 11] =
-    ["in", "v1", "api", "waba", "livez", "readyz", "startupz", "healthz", "metrics", "openapi.json", "assets"];
+const OUR_PATHS: [&str; 11] = [
+    "in",
+    "v1",
+    "api",
+    "waba",
+    "livez",
+    "readyz",
+    "startupz",
+    "healthz",
+    "metrics",
+    "openapi.json",
+    "assets",
+];
 /// Headers that deliveries carry already, or that belong to the connection.
 const OUR_HEADERS: [&str; 15] = [
     "host",
@@ -60,13 +71,18 @@ pub(crate) fn path(path: &str) -> Result<(), Error> {
         && parts.iter().all(|part| !part.is_empty() && *part != "." && *part != "..");
     if !is_path {
         let words = Words::new(
-            format!("a path begins with /, has at most {PATH_MAX} plain characters and no empty part: /webhooks/whatz"),
-            format!("una ruta empieza con /, tiene como máximo {PATH_MAX} caracteres simples y ninguna parte vacía: /webhooks/whatz"),
+            format!(
+                "a path begins with /, has at most {PATH_MAX} plain characters and no empty part: /webhooks/whatz"
+            ),
+            format!(
+                "una ruta empieza con /, tiene como máximo {PATH_MAX} caracteres simples y ninguna parte vacía: /webhooks/whatz"
+            ),
         );
         return Err(Error::invalid("path", words));
     }
     if parts.first().is_some_and(|first| OUR_PATHS.contains(first)) || path == "/messages/send" {
-        let words = Words::new("this path is Gancho's own: choose another", "esta ruta es de Gancho: elige otra");
+        let words =
+            Words::new("this path is Gancho's own: choose another", "esta ruta es de Gancho: elige otra");
         return Err(Error::invalid("path", words));
     }
     Ok(())
@@ -99,7 +115,8 @@ pub(crate) fn headers(headers: &[(String, String)]) -> Result<(), Error> {
     crate::actor::at_most(headers, 20, "headers")?;
     for (name, value) in headers {
         let lower = name.to_ascii_lowercase();
-        let is_header = HeaderName::from_bytes(lower.as_bytes()).is_ok() && HeaderValue::from_str(value).is_ok();
+        let is_header =
+            HeaderName::from_bytes(lower.as_bytes()).is_ok() && HeaderValue::from_str(value).is_ok();
         let is_ours = lower.starts_with("webhook-") || OUR_HEADERS.contains(&lower.as_str());
         if is_header && !is_ours && value.len() <= 4_096 {
             continue;
@@ -107,7 +124,10 @@ pub(crate) fn headers(headers: &[(String, String)]) -> Result<(), Error> {
         let words = if is_ours {
             Words::new("deliveries carry this header already", "las entregas ya llevan esta cabecera")
         } else {
-            Words::new("not a header: check its name and value", "no es una cabecera: revisa su nombre y valor")
+            Words::new(
+                "not a header: check its name and value",
+                "no es una cabecera: revisa su nombre y valor",
+            )
         };
         return Err(Error::invalid(format!("headers/{}", name.replace('~', "~0").replace('/', "~1")), words));
     }
@@ -141,8 +161,22 @@ mod tests {
         }
         let long = format!("/{}", "a".repeat(200));
         for wrong in [
-            "", "/", "a", "/in/x", "/in", "/v1/x", "/messages/send", "/metrics", "/a//b", "/a/", "/a/../b", "/a b", "/a?b",
-            "/ñ", "/a%2fb", &long,
+            "",
+            "/",
+            "a",
+            "/in/x",
+            "/in",
+            "/v1/x",
+            "/messages/send",
+            "/metrics",
+            "/a//b",
+            "/a/",
+            "/a/../b",
+            "/a b",
+            "/a?b",
+            "/ñ",
+            "/a%2fb",
+            &long,
         ] {
             assert!(path(wrong).is_err(), "{wrong}");
         }
@@ -152,7 +186,14 @@ mod tests {
     fn a_url_is_https_unless_http_is_allowed_and_holds_no_credential() {
         assert!(url("https://example.com/hook?x=1", false).is_ok());
         assert!(url("http://127.0.0.1:9000/hook", true).is_ok());
-        for wrong in ["http://example.com", "ftp://example.com", "example.com", "https://u:p@example.com", "https://", ""] {
+        for wrong in [
+            "http://example.com",
+            "ftp://example.com",
+            "example.com",
+            "https://u:p@example.com",
+            "https://",
+            "",
+        ] {
             assert!(url(wrong, false).is_err(), "{wrong}");
         }
     }

@@ -31,7 +31,12 @@ impl Contacts<'_> {
     }
 
     /// Contacts, newest first.
-    pub async fn list(&self, actor: &Actor, app: Option<AppId>, page: PageRequest) -> Result<Page<Contact>, Error> {
+    pub async fn list(
+        &self,
+        actor: &Actor,
+        app: Option<AppId>,
+        page: PageRequest,
+    ) -> Result<Page<Contact>, Error> {
         actor.must(Action::Read)?;
         Ok(self.0.store.conversations().contacts(actor.narrowed(app)?, page).await?)
     }

@@ -10,7 +10,8 @@ use crate::listing::{Span, sift};
 use crate::{Action, Actor, Control, Error};
 
 /// Every sort of name that adapters give contacts.
-const IDENTIFIER_KINDS: [&str; 8] = ["bsuid", "wa_id", "phone", "username", "parent_bsuid", "jid", "lid", "group"];
+const IDENTIFIER_KINDS: [&str; 8] =
+    ["bsuid", "wa_id", "phone", "username", "parent_bsuid", "jid", "lid", "group"];
 
 /// Conversations.
 pub struct Conversations<'c>(&'c Control);
@@ -56,7 +57,8 @@ impl Conversations<'_> {
             query.account.is_none_or(|account| one.account == account)
                 && query.state.is_none_or(|state| one.state == state)
         };
-        sift(page, query.span, |one: &Conversation| one.id.raw(), keep, |page| conversations.list(app, page)).await
+        sift(page, query.span, |one: &Conversation| one.id.raw(), keep, |page| conversations.list(app, page))
+            .await
     }
 
     /// Gives the conversation to a person.
@@ -101,7 +103,14 @@ impl Conversations<'_> {
             let kind = IDENTIFIER_KINDS.into_iter().find(|known| known == kind)?;
             Some(Identifier::new(kind, value))
         });
-        let party = Party { identifiers: identifiers.collect(), name: None, touch: Touch::None };
+        let identifiers: Vec<Identifier> = identifiers.collect();
+        let (id, names) = (account.id, identifiers.clone());
+        let met = self.0.store.conversations().with(account.app, id, names).await?;
+        if met.is_none_or(|met| met.id != conversation.id) {
+            // The account has another owner by now, who must not learn of this contact.
+            return Ok(());
+        }
+        let party = Party { identifiers, name: None, touch: Touch::None };
         let event = NewEvent {
             event_type: EventType::from_foreign("", event_type),
             dedupe_key: None,
@@ -109,7 +118,9 @@ impl Conversations<'_> {
             party: Some(party),
             order_key: None,
             occurred_at: self.0.now(),
-            content: Content::Raw(serde_json::value::to_raw_value(&serde_json::Map::new()).expect("an empty object is JSON")),
+            content: Content::Raw(
+                serde_json::value::to_raw_value(&serde_json::Map::new()).expect("an empty object is JSON"),
+            ),
         };
         let arrival = Arrival {
             source: routing.source(account.source).cloned(),

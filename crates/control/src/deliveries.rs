@@ -41,20 +41,27 @@ impl Deliveries<'_> {
     }
 
     /// Deliveries, newest first. Who is bound to an app sees those to its endpoints.
-    pub async fn list(&self, actor: &Actor, query: DeliveryQuery, page: PageRequest) -> Result<Page<Delivery>, Error> {
+    pub async fn list(
+        &self,
+        actor: &Actor,
+        query: DeliveryQuery,
+        page: PageRequest,
+    ) -> Result<Page<Delivery>, Error> {
         actor.must(Action::Read)?;
         // What an endpoint holds is stored as pending (ADR 13).
         let state = query.state.filter(|state| *state != DeliveryState::Held);
         let filter = DeliveryFilter { event: query.event, endpoint: query.endpoint, state };
         let (deliveries, routing) = (self.0.store.deliveries(), self.0.store.routing());
         let is_seen = |one: &Delivery| {
-            actor.app.is_none() || routing.endpoint(one.endpoint).is_some_and(|endpoint| actor.sees(endpoint.app))
+            actor.app.is_none()
+                || routing.endpoint(one.endpoint).is_some_and(|endpoint| actor.sees(endpoint.app))
         };
         let keep = |one: &Delivery| {
             is_seen(one) && query.state.is_none_or(|state| shown(one.clone(), &routing).state == state)
         };
         let page =
-            sift(page, query.span, |one: &Delivery| one.id.raw(), keep, |page| deliveries.list(filter, page)).await?;
+            sift(page, query.span, |one: &Delivery| one.id.raw(), keep, |page| deliveries.list(filter, page))
+                .await?;
         Ok(page.map(|one| shown(one, &routing)))
     }
 
@@ -95,6 +102,8 @@ impl Deliveries<'_> {
 /// A delivery as people see it: held while its endpoint is not enabled.
 fn shown(delivery: Delivery, routing: &Routing) -> Delivery {
     let is_held = delivery.state == DeliveryState::Pending
-        && routing.endpoint(delivery.endpoint).is_some_and(|endpoint| endpoint.state != EndpointState::Enabled);
+        && routing
+            .endpoint(delivery.endpoint)
+            .is_some_and(|endpoint| endpoint.state != EndpointState::Enabled);
     if is_held { Delivery { state: DeliveryState::Held, ..delivery } } else { delivery }
 }

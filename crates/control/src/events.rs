@@ -50,7 +50,12 @@ impl Events<'_> {
     }
 
     /// Events, newest first.
-    pub async fn list(&self, actor: &Actor, query: EventQuery, page: PageRequest) -> Result<Page<Event>, Error> {
+    pub async fn list(
+        &self,
+        actor: &Actor,
+        query: EventQuery,
+        page: PageRequest,
+    ) -> Result<Page<Event>, Error> {
         actor.must(Action::Read)?;
         let filter = EventFilter {
             app: actor.narrowed(query.app)?,
@@ -60,7 +65,14 @@ impl Events<'_> {
             event_type: query.event_type,
         };
         let events = self.0.store.events();
-        sift(page, query.span, |event: &Event| event.id.raw(), |_| true, |page| events.list(filter.clone(), page)).await
+        sift(
+            page,
+            query.span,
+            |event: &Event| event.id.raw(),
+            |_| true,
+            |page| events.list(filter.clone(), page),
+        )
+        .await
     }
 
     pub(crate) async fn find(&self, actor: &Actor, id: EventId) -> Result<Event, Error> {

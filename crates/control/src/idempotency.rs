@@ -24,7 +24,13 @@ impl Idempotency<'_> {
     }
 
     /// Remembers the answer given under a key; `None` gives the key back, for requests that came to nothing.
-    pub async fn answered(&self, actor: &Actor, route: &str, key: &str, answer: Option<String>) -> Result<(), Error> {
+    pub async fn answered(
+        &self,
+        actor: &Actor,
+        route: &str,
+        key: &str,
+        answer: Option<String>,
+    ) -> Result<(), Error> {
         Ok(self.0.store.access().answered(actor.caller(), route, key, answer).await?)
     }
 }

@@ -2,25 +2,25 @@
 //!
 //! Start with [`actor`], who may do what; then one file a noun. Every act is written to the audit log.
 
+pub mod accounts;
 pub mod actor;
 pub mod apps;
-pub mod sources;
-pub mod accounts;
-pub mod endpoints;
-pub mod events;
-pub mod receipts;
-pub mod deliveries;
-pub mod replay;
-pub mod conversations;
-pub mod contacts;
-pub mod messages;
-pub mod tokens;
-pub mod idempotency;
-pub mod stats;
-pub mod error;
-pub mod random;
 mod check;
+pub mod contacts;
+pub mod conversations;
+pub mod deliveries;
+pub mod endpoints;
+pub mod error;
+pub mod events;
+pub mod idempotency;
 mod listing;
+pub mod messages;
+pub mod random;
+pub mod receipts;
+pub mod replay;
+pub mod sources;
+pub mod stats;
+pub mod tokens;
 
 use std::sync::Arc;
 
@@ -60,7 +60,13 @@ impl Control {
     }
 
     /// Writes who did what to the audit log.
-    async fn audit(&self, actor: &Actor, app: Option<AppId>, action: &str, subject: String) -> Result<(), Error> {
+    async fn audit(
+        &self,
+        actor: &Actor,
+        app: Option<AppId>,
+        action: &str,
+        subject: String,
+    ) -> Result<(), Error> {
         let line = AuditLine {
             id: self.store.fresh_id(),
             app,

@@ -77,3 +77,55 @@ pub(crate) fn page_of<T>(mut all: Vec<T>, page: PageRequest, id_of: impl Fn(&T) 
     all.sort_by_key(|item| std::cmp::Reverse(id_of(item)));
     Page::cut(all, page, id_of)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A store of the ids below `count`.
+    async fn fetched(count: i64, page: PageRequest) -> Result<Page<i64>, store::Error> {
+        let newest = page.before.unwrap_or(count).min(count);
+        let found = (0..newest).rev().take(usize::try_from(page.fetch_limit()).unwrap_or(0));
+        Ok(Page::cut(found.collect(), page, |id| *id))
+    }
+
+    async fn sifted(page: PageRequest, span: Span, keep: impl Fn(&i64) -> bool) -> Page<i64> {
+        sift(page, span, |id: &i64| *id, keep, |page| fetched(10_000, page)).await.expect("it cannot fail")
+    }
+
+    #[tokio::test]
+    async fn a_page_is_filled_from_several_looks_and_the_next_goes_on_where_it_ended() {
+        let page = PageRequest::newest(10);
+        let first = sifted(page, Span::default(), |id| id % 7 == 0).await;
+        assert_eq!(first.items, (0..10).map(|n| 9_996 - 7 * n).collect::<Vec<i64>>());
+        let second =
+            sifted(PageRequest { before: first.next, ..page }, Span::default(), |id| id % 7 == 0).await;
+        assert_eq!(second.items[0], 9_926);
+    }
+
+    #[tokio::test]
+    async fn a_page_that_finds_nothing_ends_early_with_a_cursor() {
+        let page = sifted(PageRequest::newest(100), Span::default(), |id| *id < 5).await;
+        assert_eq!((page.items.len(), page.next), (0, Some(8_000)));
+        let all = sifted(PageRequest { limit: 100, before: Some(500) }, Span::default(), |id| *id < 5).await;
+        assert_eq!(all, Page { items: vec![4, 3, 2, 1, 0], next: None });
+    }
+
+    #[tokio::test]
+    async fn a_span_ends_the_listing_on_both_sides() {
+        let at = |raw: i64| Id::<()>::from_raw(raw).made_at();
+        let tick = 1 << 22;
+        let fetch = |page: PageRequest| async move {
+            let ids =
+                (0..20).rev().map(|n| n * tick).filter(|id| page.before.is_none_or(|before| *id < before));
+            Ok(Page::cut(ids.take(usize::try_from(page.fetch_limit()).unwrap_or(0)).collect(), page, |id| {
+                *id
+            }))
+        };
+        let span = Span { since: Some(at(3 * tick)), until: Some(at(6 * tick)) };
+        let page = sift(PageRequest::newest(10), span, |id: &i64| *id, |_| true, fetch)
+            .await
+            .expect("it cannot fail");
+        assert_eq!(page, Page { items: vec![5 * tick, 4 * tick, 3 * tick], next: None });
+    }
+}

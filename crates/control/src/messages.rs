@@ -73,7 +73,9 @@ impl Messages<'_> {
         let to = match (new.to, &conversation) {
             (Some(to), _) => to,
             (None, Some(conversation)) => self.recipient(conversation).await?,
-            (None, None) => return Err(Error::invalid("to", Words::new("say who gets it", "indica quién lo recibe"))),
+            (None, None) => {
+                return Err(Error::invalid("to", Words::new("say who gets it", "indica quién lo recibe")));
+            }
         };
         let conversation = match conversation {
             Some(conversation) => Some(conversation),
@@ -106,8 +108,15 @@ impl Messages<'_> {
     ) -> Result<OwedSend, Error> {
         let body = OutgoingBody::Read { read };
         let conversation = Some(conversation);
-        let new =
-            NewMessage { from: None, conversation, to: None, reply_to: None, body, override_window: true, key };
+        let new = NewMessage {
+            from: None,
+            conversation,
+            to: None,
+            reply_to: None,
+            body,
+            override_window: true,
+            key,
+        };
         self.send(actor, new).await
     }
 
@@ -127,7 +136,12 @@ impl Messages<'_> {
     }
 
     /// Messages out, newest first.
-    pub async fn list(&self, actor: &Actor, query: MessageQuery, page: PageRequest) -> Result<Page<OwedSend>, Error> {
+    pub async fn list(
+        &self,
+        actor: &Actor,
+        query: MessageQuery,
+        page: PageRequest,
+    ) -> Result<Page<OwedSend>, Error> {
         actor.must(Action::Read)?;
         let sends = self.0.store.sends();
         let keep = |send: &OwedSend| {
@@ -144,7 +158,8 @@ impl Messages<'_> {
         actor.must(Action::Send)?;
         let routing = self.0.store.routing();
         let mut accounts = self.0.store.sources().accounts().await?;
-        let is_on = |account: &Account| routing.source(account.source).is_some_and(|one| one.platform == platform);
+        let is_on =
+            |account: &Account| routing.source(account.source).is_some_and(|one| one.platform == platform);
         accounts.retain(|account| actor.sees(account.app) && is_on(account));
         match accounts.as_slice() {
             [only] => Ok(only.id),
@@ -181,16 +196,21 @@ impl Messages<'_> {
             return seen.find(|account| account.id == id).ok_or(Error::NotFound("account"));
         };
         let id: Option<AccountId> = from.parse().ok();
-        let named: Vec<Account> = seen.filter(|account| Some(account.id) == id || account.address == from).collect();
+        let named: Vec<Account> =
+            seen.filter(|account| Some(account.id) == id || account.address == from).collect();
         let account = match <[Account; 1]>::try_from(named) {
             Ok([only]) => only,
             Err(none) if none.is_empty() => {
-                return Err(Error::invalid("from", Words::new("no account is called this", "ninguna cuenta se llama así")));
+                return Err(Error::invalid(
+                    "from",
+                    Words::new("no account is called this", "ninguna cuenta se llama así"),
+                ));
             }
             Err(_) => return Err(several("from")),
         };
         if conversation.is_some_and(|conversation| conversation.account != account.id) {
-            let words = Words::new("the conversation is on another account", "la conversación está en otra cuenta");
+            let words =
+                Words::new("the conversation is on another account", "la conversación está en otra cuenta");
             return Err(Error::invalid("from", words));
         }
         Ok(account)
@@ -206,7 +226,10 @@ impl Messages<'_> {
     async fn recipient(&self, conversation: &Conversation) -> Result<Recipient, Error> {
         let contact = self.0.store.conversations().contact(conversation.contact).await?;
         recipient(&contact.identifiers).ok_or_else(|| {
-            let words = Words::new("the contact has no address: say who gets it", "el contacto no tiene dirección: indica quién lo recibe");
+            let words = Words::new(
+                "the contact has no address: say who gets it",
+                "el contacto no tiene dirección: indica quién lo recibe",
+            );
             Error::invalid("to", words)
         })
     }
@@ -215,7 +238,8 @@ impl Messages<'_> {
     fn compose(&self, source: &Source, account: &Account, message: &OutgoingMessage) -> Result<(), Error> {
         let platform = registry::find(&source.platform).ok_or(Error::NotFound("platform"))?;
         let correlation = SendId::from_raw(0).to_string();
-        let sender = Sender { source, account: &account.address, correlation: &correlation, now: self.0.now() };
+        let sender =
+            Sender { source, account: &account.address, correlation: &correlation, now: self.0.now() };
         let composed = platform.compose(&sender, message);
         composed.map(|_| ()).map_err(|cannot| Error::Unsupported(Words::untranslated(cannot.0)))
     }
@@ -229,18 +253,30 @@ impl Messages<'_> {
         let is_free = source.platform != WINDOWED_PLATFORM
             || matches!(body, OutgoingBody::Template { .. } | OutgoingBody::Read { .. });
         let ends_at = conversation.and_then(Conversation::window_ends_at);
-        if is_free || ends_at.is_some_and(|end| self.0.now() < end) { Ok(()) } else { Err(Error::WindowClosed) }
+        if is_free || ends_at.is_some_and(|end| self.0.now() < end) {
+            Ok(())
+        } else {
+            Err(Error::WindowClosed)
+        }
     }
 }
 
 fn several(field: &str) -> Error {
-    Error::invalid(field, Words::new("several accounts fit: name one by its id", "varias cuentas encajan: indica una por su id"))
+    Error::invalid(
+        field,
+        Words::new(
+            "several accounts fit: name one by its id",
+            "varias cuentas encajan: indica una por su id",
+        ),
+    )
 }
 
 /// How a contact is written to, by what they are known by: the surest way first.
 fn recipient(identifiers: &[(String, String)]) -> Option<Recipient> {
-    let named = |wanted: &str| identifiers.iter().find(|(kind, _)| kind == wanted).map(|(_, value)| value.clone());
-    let address = ["group", "wa_id", "phone", "jid", "lid"].into_iter().find_map(named).map(Recipient::Address);
+    let named =
+        |wanted: &str| identifiers.iter().find(|(kind, _)| kind == wanted).map(|(_, value)| value.clone());
+    let address =
+        ["group", "wa_id", "phone", "jid", "lid"].into_iter().find_map(named).map(Recipient::Address);
     address.or_else(|| named("bsuid").map(|bsuid| Recipient::Bsuid { bsuid }))
 }
 

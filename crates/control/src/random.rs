@@ -8,13 +8,17 @@ const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 
 /// A maker of random bytes. Cheap to clone.
 #[derive(Clone)]
-pub struct Random(Arc<dyn Fn(&mut [u8]) + Send + Sync>);
+pub struct Random(Arc<Fill>);
+
+type Fill = dyn Fn(&mut [u8]) + Send + Sync;
 
 impl Random {
     /// The machine's own.
     pub fn system() -> Random {
         let system = SystemRandom::new();
-        Random::of(move |bytes| system.fill(bytes).expect("the machine's generator is seeded before a process runs"))
+        Random::of(move |bytes| {
+            system.fill(bytes).expect("the machine's generator is seeded before a process runs");
+        })
     }
 
     /// One that fills bytes as told.
@@ -40,7 +44,10 @@ impl Random {
         while text.len() < length {
             let bytes: [u8; 64] = self.bytes();
             // A byte of 248 or more would make the first letters likelier: 248 is four times 62.
-            let even = bytes.iter().filter(|byte| **byte < 248).map(|byte| char::from(BASE62[usize::from(*byte) % 62]));
+            let even = bytes
+                .iter()
+                .filter(|byte| **byte < 248)
+                .map(|byte| char::from(BASE62[usize::from(*byte) % 62]));
             text.extend(even.take(length - text.len()));
         }
         text
@@ -54,7 +61,10 @@ impl Random {
 
 /// A number as so many base62 digits, the last ones.
 pub(crate) fn base62_of(number: u32, digits: u32) -> String {
-    (0..digits).rev().map(|place| char::from(BASE62[(u64::from(number) / 62_u64.pow(place) % 62) as usize])).collect()
+    (0..digits)
+        .rev()
+        .map(|place| char::from(BASE62[(u64::from(number) / 62_u64.pow(place) % 62) as usize]))
+        .collect()
 }
 
 #[cfg(test)]

@@ -82,7 +82,12 @@ impl Receipts<'_> {
     }
 
     /// Receipts, newest first. Who is bound to an app sees those of its sources.
-    pub async fn list(&self, actor: &Actor, query: ReceiptQuery, page: PageRequest) -> Result<Page<Receipt>, Error> {
+    pub async fn list(
+        &self,
+        actor: &Actor,
+        query: ReceiptQuery,
+        page: PageRequest,
+    ) -> Result<Page<Receipt>, Error> {
         actor.must(Action::Read)?;
         let filter = ReceiptFilter { source: query.source, state: query.state };
         let (receipts, routing) = (self.0.store.receipts(), self.0.store.routing());
@@ -90,7 +95,8 @@ impl Receipts<'_> {
         let keep = |receipt: &Receipt| {
             actor.app.is_none() || receipt.source.and_then(source_app).is_some_and(|app| actor.sees(app))
         };
-        sift(page, query.span, |receipt: &Receipt| receipt.id.raw(), keep, |page| receipts.list(filter, page)).await
+        sift(page, query.span, |receipt: &Receipt| receipt.id.raw(), keep, |page| receipts.list(filter, page))
+            .await
     }
 
     /// Runs the platform's verification on the stored bytes with today's secrets. Changes nothing.
@@ -117,7 +123,9 @@ impl Receipts<'_> {
             _ => return Err(Error::conflict("it is being released", "se está liberando")),
         }
         let released = self.append(actor, id, trust).await;
-        self.0.store.access().answered(0, RELEASE, &subject, None).await?;
+        if let Err(error) = self.0.store.access().answered(0, RELEASE, &subject, None).await {
+            tracing::warn!(%error, receipt = subject, "a claim on a release could not be given back; it passes on by itself");
+        }
         let (appended, app) = released?;
         let action = if trust { "receipt.release_trusted" } else { "receipt.release" };
         self.0.audit(actor, Some(app), action, subject).await?;
@@ -140,7 +148,12 @@ impl Receipts<'_> {
         };
         let verdict = stored.read(&verified)?;
         let app = stored.source.app;
-        let arrival = Arrival { source: Some(stored.source), app: None, request: Some(request(stored.receipt, stored.came)), verdict };
+        let arrival = Arrival {
+            source: Some(stored.source),
+            app: None,
+            request: Some(request(stored.receipt, stored.came)),
+            verdict,
+        };
         Ok((self.0.store.arrivals().append(arrival).await?, app))
     }
 
@@ -148,19 +161,27 @@ impl Receipts<'_> {
     async fn stored(&self, actor: &Actor, id: ReceiptId) -> Result<Stored, Error> {
         let receipt = self.find(actor, id).await?;
         if !matches!(receipt.state, ReceiptState::Rejected | ReceiptState::Unrouted) {
-            return Err(Error::conflict("only refused and unrouted requests are released", "solo se liberan peticiones rechazadas o sin dueño"));
+            return Err(Error::conflict(
+                "only refused and unrouted requests are released",
+                "solo se liberan peticiones rechazadas o sin dueño",
+            ));
         }
         let source = receipt.source.and_then(|id| self.0.store.routing().source(id).cloned());
         let source = source.ok_or_else(|| {
-            Error::conflict("it reached no source that is still there", "no llegó a ninguna fuente que aún exista")
+            Error::conflict(
+                "it reached no source that is still there",
+                "no llegó a ninguna fuente que aún exista",
+            )
         })?;
         let platform = registry::find(&source.platform).ok_or(Error::NotFound("platform"))?;
         let came = self.0.store.receipts().came(id).await?.filter(|came| came.intact).ok_or_else(|| {
-            Error::conflict("its body is no longer kept, or damaged", "su cuerpo ya no se guarda o está dañado")
+            Error::conflict(
+                "its body is no longer kept, or damaged",
+                "su cuerpo ya no se guarda o está dañado",
+            )
         })?;
-        let incoming = incoming(&receipt, &came).ok_or_else(|| {
-            Error::conflict("its headers are damaged", "sus cabeceras están dañadas")
-        })?;
+        let incoming = incoming(&receipt, &came)
+            .ok_or_else(|| Error::conflict("its headers are damaged", "sus cabeceras están dañadas"))?;
         Ok(Stored { receipt, source, platform, came, incoming })
     }
 
@@ -179,7 +200,9 @@ impl Stored {
     fn prove(&self) -> Result<Verified<'_>, Reason> {
         let allowed = &self.source.allowed_networks;
         let peer = self.receipt.peer.parse::<IpAddr>().map(|peer| peer.to_canonical());
-        let is_allowed = |text: &String| text.parse::<IpNet>().is_ok_and(|net| peer.as_ref().is_ok_and(|peer| net.contains(peer)));
+        let is_allowed = |text: &String| {
+            text.parse::<IpNet>().is_ok_and(|net| peer.as_ref().is_ok_and(|peer| net.contains(peer)))
+        };
         if !allowed.is_empty() && !allowed.iter().any(is_allowed) {
             return Err(Reason::AddressNotAllowed);
         }
@@ -194,7 +217,10 @@ impl Stored {
         if self.platform.handshake(&self.source, verified).is_some() {
             return Ok(Verdict::Answered);
         }
-        let events = self.platform.parse(&self.source, verified).map_err(|_| Error::NotGenuine(Reason::BodyUnreadable))?;
+        let events = self
+            .platform
+            .parse(&self.source, verified)
+            .map_err(|_| Error::NotGenuine(Reason::BodyUnreadable))?;
         Ok(Verdict::Genuine(events.into()))
     }
 }

@@ -143,7 +143,12 @@ impl Sources<'_> {
 
     /// Gives a source a new secret for a role; those before it stay good for the overlap. Returns the secret, which
     /// is shown this once.
-    pub async fn rotate(&self, actor: &Actor, id: SourceId, rotation: SecretRotation) -> Result<Secret, Error> {
+    pub async fn rotate(
+        &self,
+        actor: &Actor,
+        id: SourceId,
+        rotation: SecretRotation,
+    ) -> Result<Secret, Error> {
         actor.must(Action::ChangeSecrets)?;
         let mut source = self.find(actor, id).await?;
         let now = self.0.now();
@@ -161,7 +166,12 @@ impl Sources<'_> {
     }
 
     async fn save(&self, actor: &Actor, source: Source, action: &str) -> Result<Source, Error> {
-        self.0.store.sources().save(source.clone()).await?;
+        match self.0.store.sources().save(source.clone()).await {
+            Err(store::Error::Conflict(_)) => {
+                return Err(Error::conflict("another source has this path", "otra fuente tiene esta ruta"));
+            }
+            outcome => outcome?,
+        }
         self.0.audit(actor, Some(source.app), action, source.id.to_string()).await?;
         Ok(source)
     }
@@ -185,7 +195,8 @@ fn checked(source: &Source) -> Result<(), Error> {
         let words = Words::new("a network such as 192.0.2.0/24", "una red como 192.0.2.0/24");
         return Err(Error::invalid(format!("allowed_networks/{at}"), words));
     }
-    if let Some(at) = source.secrets.iter().position(|held| held.key.secret.expose().len() > SECRET_BYTES_MAX) {
+    if let Some(at) = source.secrets.iter().position(|held| held.key.secret.expose().len() > SECRET_BYTES_MAX)
+    {
         let words = Words::new(
             format!("a secret has at most {SECRET_BYTES_MAX} bytes"),
             format!("un secreto tiene como máximo {SECRET_BYTES_MAX} bytes"),

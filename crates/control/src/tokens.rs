@@ -89,7 +89,8 @@ impl Tokens<'_> {
             return Ok(None);
         }
         let (hash, now) = (hash(text), self.0.now());
-        let is_admin = self.0.admin_token_hash.is_some_and(|admin| verify_slices_are_equal(&admin, &hash).is_ok());
+        let is_admin =
+            self.0.admin_token_hash.is_some_and(|admin| verify_slices_are_equal(&admin, &hash).is_ok());
         if is_admin {
             return Ok(Some(Actor::of_this_machine("admin of the configuration")));
         }
@@ -188,7 +189,9 @@ mod tests {
         let text = text(&Random::of(|bytes| bytes.fill(7)));
         assert_eq!(text.len(), 43);
         assert!(is_well_formed(&text));
-        for wrong in [text.replace('7', "8"), text[1..].to_owned(), format!("{text}x"), String::new(), "ñ".repeat(40)] {
+        for wrong in
+            [text.replace('7', "8"), text[1..].to_owned(), format!("{text}x"), String::new(), "ñ".repeat(40)]
+        {
             assert!(!is_well_formed(&wrong), "{wrong}");
         }
     }
@@ -197,8 +200,14 @@ mod tests {
     fn a_token_is_remembered_for_half_a_minute_and_forgotten_when_revoked() {
         let (seen, now) = (Seen::default(), Timestamp::from_secs(100));
         let id = TokenId::from_raw(1);
-        let token =
-            Token { id, name: "t".to_owned(), role: Role::Viewer, app: None, expires_at: None, hint: String::new() };
+        let token = Token {
+            id,
+            name: "t".to_owned(),
+            role: Role::Viewer,
+            app: None,
+            expires_at: None,
+            hint: String::new(),
+        };
         seen.put([1; 32], token, now);
         assert!(seen.get(&[1; 32], now.plus(Duration::from_secs(29))).is_some());
         assert!(seen.get(&[1; 32], now.plus(REMEMBERED)).is_none());

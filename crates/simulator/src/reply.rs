@@ -105,5 +105,5 @@ fn text_message(event: &Value, words: &str) -> Option<Value> {
         None => json!({ "bsuid": contact["bsuid"].as_str()? }),
     };
     let account = event["context"]["account"]["id"].as_str()?;
-    Some(json!({ "account": account, "to": to, "type": "text", "text": { "body": words } }))
+    Some(json!({ "from": account, "to": to, "type": "text", "text": { "body": words } }))
 }

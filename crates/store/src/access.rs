@@ -105,25 +105,44 @@ impl Access<'_> {
     /// Writes a line of the audit log.
     pub async fn audit(&self, line: AuditLine) -> Result<(), Error> {
         let sql = "INSERT INTO audit (id, app, actor, action, subject) VALUES (?1, ?2, ?3, ?4, ?5)";
-        let args =
-            vec![line.id.into(), Value::from(line.app), line.actor.into(), line.action.into(), line.subject.into()];
+        let args = vec![
+            line.id.into(),
+            Value::from(line.app),
+            line.actor.into(),
+            line.action.into(),
+            line.subject.into(),
+        ];
         self.change(sql, args).await.map(|_| ())
     }
 
     /// Takes an idempotency key for a caller and route, bound to the request's bytes. A key that was taken a minute ago
     /// and never answered passes on.
-    pub async fn claim_key(&self, caller: i64, route: &str, key: &str, body_check: i64) -> Result<Claim, Error> {
+    pub async fn claim_key(
+        &self,
+        caller: i64,
+        route: &str,
+        key: &str,
+        body_check: i64,
+    ) -> Result<Claim, Error> {
         let print = fingerprint(caller, &[route.as_bytes(), key.as_bytes()]);
         let now = self.0.inner.clock.now();
         self.0
             .inner
             .db
-            .write(move |tx| Box::pin(async move { claim_key(tx, print.key1, print.key2, body_check, now).await }))
+            .write(move |tx| {
+                Box::pin(async move { claim_key(tx, print.key1, print.key2, body_check, now).await })
+            })
             .await
     }
 
     /// Remembers the answer given under a key; `None` gives the key back, for requests that failed.
-    pub async fn answered(&self, caller: i64, route: &str, key: &str, answer: Option<String>) -> Result<(), Error> {
+    pub async fn answered(
+        &self,
+        caller: i64,
+        route: &str,
+        key: &str,
+        answer: Option<String>,
+    ) -> Result<(), Error> {
         let print = fingerprint(caller, &[route.as_bytes(), key.as_bytes()]);
         let (key1, key2) = (Value::Int(print.key1), Value::Int(print.key2));
         match answer {
@@ -148,7 +167,13 @@ impl Access<'_> {
     }
 }
 
-async fn claim_key(tx: &mut Tx, key1: i64, key2: i64, body_check: i64, now: Timestamp) -> Result<Claim, Error> {
+async fn claim_key(
+    tx: &mut Tx,
+    key1: i64,
+    key2: i64,
+    body_check: i64,
+    now: Timestamp,
+) -> Result<Claim, Error> {
     let insert = "INSERT INTO idempotency (key1, key2, body_hash, made_at) VALUES (?1, ?2, ?3, ?4)
         ON CONFLICT DO NOTHING";
     let args = [Value::Int(key1), Value::Int(key2), Value::Int(body_check), now.into()];
@@ -156,7 +181,9 @@ async fn claim_key(tx: &mut Tx, key1: i64, key2: i64, body_check: i64, now: Time
         return Ok(Claim::Fresh);
     }
     let sql = "SELECT body_hash, answer, made_at FROM idempotency WHERE key1 = ?1 AND key2 = ?2";
-    let Some(row) = tx.fetch_one(sql, &args[..2]).await? else { return Ok(Claim::UnderWay) };
+    let Some(row) = tx.fetch_one(sql, &args[..2]).await? else {
+        return Ok(Claim::UnderWay);
+    };
     if row.int(0)? != body_check {
         return Ok(Claim::OtherRequest);
     }

@@ -1,12 +1,12 @@
 //! Appends a batch of arrivals in one transaction: the one statement sequence every acknowledged byte goes through.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use model::conversation::Party;
-use model::endpoint::{Endpoint, Order};
+use model::endpoint::Format;
 use model::event::{Content, NewEvent};
-use model::id::{AccountId, AppId, ConversationId, DeliveryId, EventId, Ids, ReceiptId, SourceId};
+use model::id::{AccountId, AppId, ConversationId, EventId, Ids, ReceiptId, SourceId};
 use model::receipt::{Reason, ReceiptState};
 use model::source::{Account, Source, UnknownAccounts};
 use model::time::Timestamp;
@@ -15,10 +15,11 @@ use crate::arrivals::{Appended, Arrival, Verdict};
 use crate::db::{Column, Into, Tx};
 use crate::digest::{Fingerprint, check_of, fingerprint, line_of};
 use crate::error::Error;
+use crate::owed::{DELIVERIES, Owed};
 use crate::parties::{self, Meeting, Talk};
 use crate::routing::{self, Routing};
 use crate::value::Value;
-use crate::{order, sources, statuses};
+use crate::{dedupe, sources, statuses};
 
 const RECEIPTS: Into = Into {
     table: "receipts",
@@ -39,8 +40,6 @@ const BODIES: Into = Into {
     table: "bodies",
     columns: &[Column::Int("id"), Column::Text("headers"), Column::Bytes("body"), Column::Int("body_check")],
 };
-const DEDUPE: Into =
-    Into { table: "dedupe", columns: &[Column::Int("key1"), Column::Int("key2"), Column::Int("event")] };
 const EVENTS: Into = Into {
     table: "events",
     columns: &[
@@ -58,22 +57,12 @@ const EVENTS: Into = Into {
         Column::Int("key2"),
     ],
 };
-pub(crate) const DELIVERIES: Into = Into {
-    table: "deliveries",
-    columns: &[
-        Column::Int("id"),
-        Column::Int("event"),
-        Column::Int("endpoint"),
-        Column::Int("line"),
-        Column::Int("state"),
-        Column::Int("retrying"),
-        Column::Int("attempts"),
-        Column::Int("due_at"),
-    ],
-};
-
 /// How often a batch is run again because the configuration changed under it.
 pub(crate) const STALE_TRIES_MAX: u32 = 3;
+
+/// Why the original bytes of a request are not given to one of the apps that share it.
+const SHARED: &str =
+    "the request also holds items of another app: its original bytes are not this app's alone";
 
 /// What a batch is appended under.
 pub(crate) struct Context {
@@ -110,11 +99,16 @@ pub(crate) async fn append(tx: &mut Tx, arrivals: &[Arrival], context: Context) 
     batch.write_receipts(tx).await
 }
 
+/// The most events of our own that one item causes: its conversation is created, and its state changes.
+const CAUSED_MAX: usize = 2;
+
 /// An item of an arrival that is to become an event.
 struct Item<'a> {
     arrival: usize,
     new: &'a NewEvent,
     id: EventId,
+    /// Ids for what it causes: told before it, so lower than its own.
+    caused_ids: [EventId; CAUSED_MAX],
     app: AppId,
     account: Option<AccountId>,
     print: Option<Fingerprint>,
@@ -123,11 +117,20 @@ struct Item<'a> {
     caused: Vec<&'static str>,
 }
 
+/// An event as it is told: an item's own, or one it causes.
+#[derive(Clone, Copy)]
+struct Told<'t> {
+    id: EventId,
+    event_type: &'t str,
+}
+
 /// What is known of one arrival so far.
 struct Progress {
     receipt: Option<ReceiptId>,
     items: u32,
     unrouted: u32,
+    /// Whose items it carries.
+    apps: BTreeSet<AppId>,
     appended: Appended,
 }
 
@@ -144,25 +147,46 @@ struct Batch<'a> {
 impl<'a> Batch<'a> {
     fn new(arrivals: &'a [Arrival], context: Context) -> Batch<'a> {
         let progress = arrivals.iter().map(|arrival| Progress::of(arrival, &context)).collect();
-        Batch { arrivals, context, progress, items: Vec::new(), events: Vec::new(), deliveries: Vec::new(), adopted: false }
+        Batch {
+            arrivals,
+            context,
+            progress,
+            items: Vec::new(),
+            events: Vec::new(),
+            deliveries: Vec::new(),
+            adopted: false,
+        }
     }
 
     /// Says of every item whose it is; what nobody has named stays in quarantine.
     async fn read_items(&mut self, tx: &mut Tx) -> Result<(), Error> {
         let arrivals = self.arrivals;
         for (at, arrival) in arrivals.iter().enumerate() {
-            let Verdict::Genuine(news) = &arrival.verdict else { continue };
+            let Verdict::Genuine(news) = &arrival.verdict else {
+                continue;
+            };
             for new in news.iter() {
                 self.progress[at].items += 1;
                 let Some((app, account)) = self.owner(tx, arrival, new).await? else {
                     self.progress[at].unrouted += 1;
                     continue;
                 };
+                self.progress[at].apps.insert(app);
+                let caused_ids = std::array::from_fn(|_| self.context.ids.next(self.context.now));
                 let id = self.context.ids.next(self.context.now);
                 let owner = arrival.source.as_ref().map_or(app.raw(), |source| source.id.raw());
                 let print = new.dedupe_key.as_ref().map(|key| fingerprint(owner, &[key.as_bytes()]));
-                let item =
-                    Item { arrival: at, new, id, app, account, print, conversation: None, caused: Vec::new() };
+                let item = Item {
+                    arrival: at,
+                    new,
+                    id,
+                    caused_ids,
+                    app,
+                    account,
+                    print,
+                    conversation: None,
+                    caused: Vec::new(),
+                };
                 self.items.push(item);
             }
         }
@@ -175,7 +199,9 @@ impl<'a> Batch<'a> {
         arrival: &Arrival,
         new: &NewEvent,
     ) -> Result<Option<(AppId, Option<AccountId>)>, Error> {
-        let Some(source) = &arrival.source else { return Ok(arrival.app.map(|app| (app, None))) };
+        let Some(source) = &arrival.source else {
+            return Ok(arrival.app.map(|app| (app, None)));
+        };
         let address = match (&new.account, &new.party) {
             (Some(address), _) => address.as_str(),
             // A talk needs an account to be on, even where the platform has only one.
@@ -186,7 +212,12 @@ impl<'a> Batch<'a> {
         Ok(account.map(|account| (account.app, Some(account.id))))
     }
 
-    async fn account(&mut self, tx: &mut Tx, source: &Source, address: &str) -> Result<Option<Account>, Error> {
+    async fn account(
+        &mut self,
+        tx: &mut Tx,
+        source: &Source,
+        address: &str,
+    ) -> Result<Option<Account>, Error> {
         if let Some(account) = self.context.routing.account(source.id, address) {
             return Ok(Some(account.clone()));
         }
@@ -205,8 +236,7 @@ impl<'a> Batch<'a> {
     /// ended, so that a duplicate is answered only when the first copy's outcome is known.
     async fn drop_duplicates(&mut self, tx: &mut Tx) -> Result<(), Error> {
         let keyed = self.items.iter().filter_map(|item| item.print.map(|print| (print, item.id)));
-        let rows = keyed.map(|(print, id)| vec![Value::Int(print.key1), Value::Int(print.key2), id.into()]);
-        let is_new = tx.insert_new(DEDUPE, rows.collect()).await?;
+        let is_new = dedupe::remember(tx, keyed.collect()).await?;
         let mut is_new = is_new.into_iter();
         self.items.retain(|item| item.print.is_none() || is_new.next().unwrap_or(true));
         Ok(())
@@ -232,14 +262,16 @@ impl<'a> Batch<'a> {
         let mut owed = Owed::default();
         let items = std::mem::take(&mut self.items);
         for item in &items {
-            let line = item.line(self.arrivals[item.arrival].source.as_deref());
-            for event_type in &item.caused {
-                let id = self.context.ids.next(self.context.now);
-                self.events.push(self.caused_row(item, id, event_type));
-                self.owe(&mut owed, item, id, event_type, line);
+            for (event_type, id) in item.caused.iter().zip(item.caused_ids) {
+                let told = Told { id, event_type };
+                // Envelope and conversation id say all there is to say.
+                self.events.push(self.row(item, told, Some("{}".to_owned()), None));
+                self.owe(&mut owed, item, told);
             }
-            self.events.push(self.event_row(item));
-            self.owe(&mut owed, item, item.id, item.new.event_type.as_str(), line);
+            let told = Told { id: item.id, event_type: item.new.event_type.as_str() };
+            let content = item.new.content.to_json(item.new.party.as_ref());
+            self.events.push(self.row(item, told, content, item.print));
+            self.owe(&mut owed, item, told);
             self.progress[item.arrival].appended.items_new += 1;
         }
         self.items = items;
@@ -265,55 +297,51 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    fn event_row(&self, item: &Item<'_>) -> Vec<Value> {
-        let content = item.new.content.to_json(item.new.party.as_ref());
-        let check = content.as_ref().map_or(0, |content| check_of(content.as_bytes()));
-        self.row(item, item.id, item.new.event_type.as_str(), content, check, item.new.occurred_at)
-    }
-
-    /// An event of our own about the conversation; envelope and conversation id say all there is to say.
-    fn caused_row(&self, item: &Item<'_>, id: EventId, event_type: &str) -> Vec<Value> {
-        let content = "{}".to_owned();
-        let check = check_of(content.as_bytes());
-        let mut row = self.row(item, id, event_type, Some(content), check, item.new.occurred_at);
-        row.truncate(10);
-        row.extend([Value::Null, Value::Null]);
-        row
-    }
-
     fn row(
         &self,
         item: &Item<'_>,
-        id: EventId,
-        event_type: &str,
+        told: Told<'_>,
         content: Option<String>,
-        check: i64,
-        occurred_at: Timestamp,
+        print: Option<Fingerprint>,
     ) -> Vec<Value> {
+        let check = content.as_ref().map_or(0, |content| check_of(content.as_bytes()));
         let source = self.arrivals[item.arrival].source.as_ref().map(|source| source.id);
         vec![
-            id.into(),
+            told.id.into(),
             item.app.into(),
             Value::from(source),
             Value::from(item.account),
             Value::from(item.conversation),
             Value::from(self.progress[item.arrival].receipt),
-            event_type.into(),
-            occurred_at.into(),
+            told.event_type.into(),
+            item.new.occurred_at.into(),
             Value::from(content),
             Value::Int(check),
-            Value::from(item.print.map(|print| print.key1)),
-            Value::from(item.print.map(|print| print.key2)),
+            Value::from(print.map(|print| print.key1)),
+            Value::from(print.map(|print| print.key2)),
         ]
     }
 
-    fn owe(&mut self, owed: &mut Owed, item: &Item<'_>, event: EventId, event_type: &str, line: Option<i64>) {
-        let source = self.arrivals[item.arrival].source.as_ref().map(|source| source.id);
+    fn owe(&mut self, owed: &mut Owed, item: &Item<'_>, told: Told<'_>) {
+        let source = self.arrivals[item.arrival].source.as_deref();
+        let line = item.line(source);
         for endpoint in self.context.routing.endpoints_of(item.app) {
-            if endpoint.subscription.wants(event_type, source, item.account) {
-                owed.add(endpoint, event, line);
-                self.progress[item.arrival].appended.deliveries += 1;
+            if !endpoint.subscription.wants(told.event_type, source.map(|source| source.id), item.account) {
+                continue;
             }
+            if endpoint.format == Format::Platform {
+                let progress = &self.progress[item.arrival];
+                let is_whole = told.id == item.id && progress.receipt.is_some();
+                // The original bytes are owed once for the request, not once for each of its items.
+                if !is_whole || !owed.original(endpoint.id, item.arrival) {
+                    continue;
+                }
+                let held = progress.is_shared().then_some(SHARED);
+                owed.add(endpoint, told.id, line, held);
+            } else {
+                owed.add(endpoint, told.id, line, None);
+            }
+            self.progress[item.arrival].appended.deliveries += 1;
         }
     }
 
@@ -321,7 +349,9 @@ impl<'a> Batch<'a> {
         let (mut receipts, mut bodies) = (Vec::new(), Vec::new());
         for (arrival, progress) in self.arrivals.iter().zip(&mut self.progress) {
             progress.conclude(arrival);
-            let (Some(request), Some(id)) = (&arrival.request, progress.receipt) else { continue };
+            let (Some(request), Some(id)) = (&arrival.request, progress.receipt) else {
+                continue;
+            };
             if request.receipt.is_some() {
                 progress.restate(tx, arrival, id).await?;
                 continue;
@@ -349,16 +379,22 @@ impl Item<'_> {
 
     /// What this item must stay in line with.
     fn line(&self, source: Option<&Source>) -> Option<i64> {
-        let keyed = || Some(line_of(source.map_or(SourceId::from_raw(0), |source| source.id), self.new.order_key.as_deref()?));
+        let keyed = || {
+            Some(line_of(
+                source.map_or(SourceId::from_raw(0), |source| source.id),
+                self.new.order_key.as_deref()?,
+            ))
+        };
         self.conversation.map(|id| id.raw()).or_else(keyed)
     }
 }
 
 impl Progress {
     fn of(arrival: &Arrival, context: &Context) -> Progress {
-        let receipt = arrival.request.as_ref().map(|request| {
-            request.receipt.unwrap_or_else(|| context.ids.next(context.now))
-        });
+        let receipt = arrival
+            .request
+            .as_ref()
+            .map(|request| request.receipt.unwrap_or_else(|| context.ids.next(context.now)));
         let state = match arrival.verdict {
             Verdict::Genuine(_) => ReceiptState::Accepted,
             Verdict::Answered => ReceiptState::Answered,
@@ -366,7 +402,7 @@ impl Progress {
             Verdict::Unrouted(_) => ReceiptState::Unrouted,
         };
         let appended = Appended { receipt, state, items: 0, items_new: 0, deliveries: 0 };
-        Progress { receipt, items: 0, unrouted: 0, appended }
+        Progress { receipt, items: 0, unrouted: 0, apps: BTreeSet::new(), appended }
     }
 
     fn conclude(&mut self, arrival: &Arrival) {
@@ -381,6 +417,11 @@ impl Progress {
         };
     }
 
+    /// Whether the request also holds what belongs to somebody else, or to nobody yet.
+    fn is_shared(&self) -> bool {
+        self.apps.len() > 1 || self.unrouted > 0
+    }
+
     fn reason(&self, arrival: &Arrival) -> Option<Reason> {
         match arrival.verdict {
             Verdict::Rejected(reason) | Verdict::Unrouted(reason) => Some(reason),
@@ -392,7 +433,11 @@ impl Progress {
     /// Says what became of a stored request that was read once more. One that has brought something is not made a
     /// duplicate by being read again.
     async fn restate(&self, tx: &mut Tx, arrival: &Arrival, id: ReceiptId) -> Result<(), Error> {
-        let sql = "UPDATE receipts SET state = CASE WHEN ?2 = ?6 AND items_new > 0 THEN ?7 ELSE ?2 END, reason = ?3,
+        let if_something_came = match self.appended.state {
+            ReceiptState::Duplicate => ReceiptState::Accepted,
+            state => state,
+        };
+        let sql = "UPDATE receipts SET state = CASE WHEN items_new > 0 THEN CAST(?6 AS BIGINT) ELSE CAST(?2 AS BIGINT) END, reason = ?3,
             items = ?4, items_new = items_new + ?5 WHERE id = ?1";
         let args = [
             id.into(),
@@ -400,8 +445,7 @@ impl Progress {
             Value::from(self.reason(arrival).map(Reason::code)),
             Value::from(self.appended.items),
             Value::from(self.appended.items_new),
-            Value::Int(ReceiptState::Duplicate.code()),
-            Value::Int(ReceiptState::Accepted.code()),
+            Value::Int(if_something_came.code()),
         ];
         tx.execute(sql, &args).await.map(|_| ())
     }
@@ -421,62 +465,5 @@ impl Progress {
             Value::from(self.items),
             Value::from(self.appended.items_new),
         ]
-    }
-}
-
-/// Deliveries of a batch before it is known which of them stand at the head of their line.
-#[derive(Default)]
-struct Owed(Vec<(Arc<Endpoint>, EventId, Option<i64>)>);
-
-impl Owed {
-    fn add(&mut self, endpoint: &Arc<Endpoint>, event: EventId, line: Option<i64>) {
-        let line = line.filter(|_| endpoint.order == Order::ByConversation);
-        self.0.push((Arc::clone(endpoint), event, line));
-    }
-
-    /// Only the head of a line is due; the others wait with no due time until a record promotes them.
-    async fn rows(self, tx: &mut Tx, context: &Context) -> Result<Vec<Vec<Value>>, Error> {
-        let newest = self.newest_of_lines(tx).await?;
-        // A node whose clock is ahead may have been here before us: whoever comes later has the higher id.
-        order::pass(&context.ids, newest.values().copied().max(), context.now);
-        let mut occupied: HashSet<(i64, i64)> = newest.into_keys().collect();
-        let row = |(endpoint, event, line): (Arc<Endpoint>, EventId, Option<i64>)| {
-            let id: DeliveryId = context.ids.next(context.now);
-            let is_head = line.is_none_or(|line| occupied.insert((endpoint.id.raw(), line)));
-            let due_at = is_head.then_some(context.now);
-            vec![
-                id.into(),
-                event.into(),
-                endpoint.id.into(),
-                Value::from(line),
-                Value::Int(0),
-                Value::Int(0),
-                Value::Int(0),
-                Value::from(due_at),
-            ]
-        };
-        Ok(self.0.into_iter().map(row).collect())
-    }
-
-    /// The lines in which somebody is waiting already, and the last of those who wait. Nobody may join or leave them
-    /// until we have committed.
-    async fn newest_of_lines(&self, tx: &mut Tx) -> Result<HashMap<(i64, i64), i64>, Error> {
-        let lines: HashSet<(i64, i64)> =
-            self.0.iter().filter_map(|(endpoint, _, line)| Some((endpoint.id.raw(), (*line)?))).collect();
-        let lines: Vec<(i64, i64)> = lines.into_iter().collect();
-        if lines.is_empty() {
-            return Ok(HashMap::new());
-        }
-        tx.lock(lines.iter().map(|(_, line)| *line).collect()).await?;
-        let sql = "SELECT max(id) FROM deliveries
-            WHERE endpoint = ?1 AND line = ?2 AND line IS NOT NULL AND state <= 2";
-        let asked: Vec<Vec<Value>> = lines.iter().map(|(endpoint, line)| vec![(*endpoint).into(), (*line).into()]).collect();
-        let mut newest = HashMap::new();
-        for (line, rows) in lines.into_iter().zip(tx.fetch_many(sql, &asked).await?) {
-            if let Some(id) = rows.first().map_or(Ok(None), |row| row.opt_int(0))? {
-                newest.insert(line, id);
-            }
-        }
-        Ok(newest)
     }
 }

@@ -61,7 +61,9 @@ where
     let slots = Arc::new(Semaphore::new(UNDER_WAY_MAX));
     loop {
         // The slot comes first: what arrives while all are taken makes the next batch larger.
-        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
+        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
+            return;
+        };
         let mut batch = Vec::new();
         if waiting.recv_many(&mut batch, ITEMS_MAX).await == 0 {
             return;
@@ -101,6 +103,6 @@ fn refuse<O>(tells: Vec<oneshot::Sender<Result<O, Error>>>, error: Error) {
     let kind = error.kind();
     let mut error = Some(error);
     for tell in tells {
-        let _ = tell.send(Err(error.take().unwrap_or_else(|| kind())));
+        let _ = tell.send(Err(error.take().unwrap_or_else(kind)));
     }
 }

@@ -84,14 +84,20 @@ impl Wanted {
         let picked = self.pick(tx, inner, |_| true).await?;
         let sql = "UPDATE deliveries SET state = 1, due_at = ?3, lease = ?4 WHERE id =
             (SELECT id FROM deliveries WHERE id = ?1 AND due_at <= ?2 FOR UPDATE SKIP LOCKED)";
-        let args = |one: &Taken| vec![one.id.into(), self.now.into(), self.until.into(), Value::Int(self.token)];
+        let args =
+            |one: &Taken| vec![one.id.into(), self.now.into(), self.until.into(), Value::Int(self.token)];
         let touched = tx.execute_many(sql, &picked.iter().map(args).collect::<Vec<_>>()).await?;
         let ours = picked.into_iter().zip(touched).filter(|(_, touched)| *touched == 1);
         load(tx, ours.map(|(one, _)| one).collect(), self.token).await
     }
 
     /// Chooses among what is due, endpoint by endpoint, from the one after the last that was served.
-    async fn pick(&self, tx: &mut Tx, inner: &Inner, mut take: impl FnMut(i64) -> bool) -> Result<Vec<Taken>, Error> {
+    async fn pick(
+        &self,
+        tx: &mut Tx,
+        inner: &Inner,
+        mut take: impl FnMut(i64) -> bool,
+    ) -> Result<Vec<Taken>, Error> {
         let sql = "SELECT id, event, line, attempts, due_at FROM deliveries
             WHERE endpoint = ?1 AND retrying = ?2 AND due_at <= ?3 AND due_at IS NOT NULL
             ORDER BY due_at, id LIMIT ?4";
@@ -129,8 +135,10 @@ impl Wanted {
         for _ in 0..PAGES_MAX {
             let page = due_endpoints(tx, after).await?;
             for id in page.iter().filter(|id| !has_wrapped || id.raw() <= last) {
-                let enabled = self.routing.endpoint(*id).filter(|found| found.state == EndpointState::Enabled);
-                shares.extend(enabled.map(|found| Share::of(found, &self.busy)).filter(|share| share.free > 0));
+                let enabled =
+                    self.routing.endpoint(*id).filter(|found| found.state == EndpointState::Enabled);
+                shares
+                    .extend(enabled.map(|found| Share::of(found, &self.busy)).filter(|share| share.free > 0));
             }
             after = page.last().map_or(i64::MAX, |id| id.raw());
             let is_last_page = page.len() < ENDPOINTS_A_PAGE;
@@ -237,11 +245,15 @@ async fn load(tx: &mut Tx, taken: Vec<Taken>, token: i64) -> Result<Vec<Claimed>
         let (event, mut is_intact) = read.unwrap_or_else(|| (unreadable(one.event, &one.endpoint), false));
         let wants_original = event.content.is_none() || one.endpoint.format == Format::Platform;
         let body = match event.receipt.filter(|_| wants_original) {
-            Some(receipt) => tx.fetch_one("SELECT headers, body, body_check FROM bodies WHERE id = ?1", &[receipt.into()]).await?,
+            Some(receipt) => {
+                tx.fetch_one("SELECT headers, body, body_check FROM bodies WHERE id = ?1", &[receipt.into()])
+                    .await?
+            }
             None => None,
         };
         let original = body.map(|row| original(&row));
-        is_intact &= original.as_ref().is_none_or(|read| read.as_ref().is_ok_and(|(_, is_intact)| *is_intact));
+        is_intact &=
+            original.as_ref().is_none_or(|read| read.as_ref().is_ok_and(|(_, is_intact)| *is_intact));
         claimed.push(Claimed {
             lease: Lease { token },
             id: one.id,
@@ -274,7 +286,9 @@ fn unreadable(id: EventId, endpoint: &Endpoint) -> Event {
 pub(crate) fn event(row: &Row) -> Result<(Event, bool), Error> {
     let id: EventId = row.id(0)?;
     let content = row.opt_text(8)?;
-    let intact = content.as_ref().is_none_or(|content| row.int(9).is_ok_and(|check| check == check_of(content.as_bytes())));
+    let intact = content
+        .as_ref()
+        .is_none_or(|content| row.int(9).is_ok_and(|check| check == check_of(content.as_bytes())));
     let event = Event {
         id,
         app: row.id(1)?,
@@ -282,7 +296,8 @@ pub(crate) fn event(row: &Row) -> Result<(Event, bool), Error> {
         account: row.opt_id(3)?,
         conversation: row.opt_id(4)?,
         receipt: row.opt_id(5)?,
-        event_type: EventType::new(row.text(6)?).ok_or_else(|| Error::Corrupt(format!("events.event_type of {id}")))?,
+        event_type: EventType::new(row.text(6)?)
+            .ok_or_else(|| Error::Corrupt(format!("events.event_type of {id}")))?,
         occurred_at: row.time(7)?,
         content,
     };

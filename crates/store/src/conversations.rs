@@ -25,7 +25,8 @@ impl Conversations<'_> {
     /// One conversation.
     pub async fn get(&self, id: ConversationId) -> Result<Conversation, Error> {
         let sql = format!("SELECT {COLUMNS} FROM conversations WHERE id = ?1");
-        let row = self.0.inner.db.read(move |tx| Box::pin(async move { tx.fetch_one(&sql, &[id.into()]).await }));
+        let row =
+            self.0.inner.db.read(move |tx| Box::pin(async move { tx.fetch_one(&sql, &[id.into()]).await }));
         conversation(&row.await?.ok_or(Error::NotFound("conversation"))?)
     }
 
@@ -42,10 +43,12 @@ impl Conversations<'_> {
     /// Conversations, newest first; of one app where one is named.
     pub async fn list(&self, app: Option<AppId>, page: PageRequest) -> Result<Page<Conversation>, Error> {
         let narrowed = if app.is_some() { " AND app = ?3" } else { "" };
-        let sql = format!("SELECT {COLUMNS} FROM conversations WHERE id < ?1{narrowed} ORDER BY id DESC LIMIT ?2");
+        let sql =
+            format!("SELECT {COLUMNS} FROM conversations WHERE id < ?1{narrowed} ORDER BY id DESC LIMIT ?2");
         let mut args = vec![Value::Int(page.before.unwrap_or(i64::MAX)), Value::Int(page.fetch_limit())];
         args.extend(app.map(Value::from));
-        let rows = self.0.inner.db.read(move |tx| Box::pin(async move { tx.fetch_all(&sql, &args).await })).await?;
+        let rows =
+            self.0.inner.db.read(move |tx| Box::pin(async move { tx.fetch_all(&sql, &args).await })).await?;
         let found: Result<Vec<Conversation>, Error> = rows.iter().map(conversation).collect();
         Ok(Page::cut(found?, page, |conversation| conversation.id.raw()))
     }
@@ -61,7 +64,8 @@ impl Conversations<'_> {
         let sql = format!("SELECT id FROM contacts WHERE id < ?1{narrowed} ORDER BY id DESC LIMIT ?2");
         let mut args = vec![Value::Int(page.before.unwrap_or(i64::MAX)), Value::Int(page.fetch_limit())];
         args.extend(app.map(Value::from));
-        let found = self.0.inner.db.read(move |tx| Box::pin(async move { contacts(tx, &sql, &args).await })).await?;
+        let found =
+            self.0.inner.db.read(move |tx| Box::pin(async move { contacts(tx, &sql, &args).await })).await?;
         Ok(Page::cut(found, page, |contact| contact.id.raw()))
     }
 
@@ -70,7 +74,8 @@ impl Conversations<'_> {
     pub async fn set_state(&self, id: ConversationId, state: ConversationState) -> Result<bool, Error> {
         let sql = "UPDATE conversations SET state = ?2 WHERE id = ?1 AND state <> ?2";
         let args = [id.into(), Value::from(state.as_str())];
-        let touched = self.0.inner.db.write(move |tx| Box::pin(async move { tx.execute(sql, &args).await })).await?;
+        let touched =
+            self.0.inner.db.write(move |tx| Box::pin(async move { tx.execute(sql, &args).await })).await?;
         if touched == 0 {
             self.get(id).await?;
         }

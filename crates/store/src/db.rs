@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use futures_util::future::BoxFuture;
 
+use crate::dedupe::Known;
 use crate::error::Error;
 use crate::postgres::Postgres;
 use crate::sqlite::Sqlite;
@@ -85,6 +86,8 @@ impl Into {
 pub(crate) struct Tx {
     engine: Engine,
     faults: Faults,
+    /// What the one writer of an embedded store knows of dedupe keys, once it was read.
+    pub(crate) known: Option<Known>,
 }
 
 pub(crate) enum Engine {
@@ -94,7 +97,7 @@ pub(crate) enum Engine {
 
 impl Tx {
     pub(crate) fn new(engine: Engine, faults: Faults) -> Tx {
-        Tx { engine, faults }
+        Tx { engine, faults, known: None }
     }
 
     pub(crate) fn engine(&mut self) -> &mut Engine {
@@ -140,7 +143,11 @@ impl Tx {
     }
 
     /// The rows of one query for each list of arguments.
-    pub(crate) async fn fetch_many(&mut self, sql: &str, lists: &[Vec<Value>]) -> Result<Vec<Vec<Row>>, Error> {
+    pub(crate) async fn fetch_many(
+        &mut self,
+        sql: &str,
+        lists: &[Vec<Value>],
+    ) -> Result<Vec<Vec<Row>>, Error> {
         self.faults.step()?;
         match &mut self.engine {
             Engine::Sqlite(connection) => {

@@ -8,10 +8,10 @@ use model::id::{DeliveryId, EndpointId, EventId};
 use model::page::{Page, PageRequest};
 use model::time::Timestamp;
 
-use crate::append::DELIVERIES;
 use crate::claims::{Busy, Claimed, Wanted};
 use crate::db::Tx;
 use crate::error::Error;
+use crate::owed::DELIVERIES;
 use crate::records::{Recorded, promote};
 use crate::value::{Row, Value};
 use crate::{Queue, Store, retention, routing};
@@ -37,7 +37,10 @@ impl Deliveries<'_> {
         let wanted = Wanted { routing, busy, limit, token, now, until: now.plus(lease) };
         let holder = Arc::clone(&inner);
         if inner.db.is_embedded() {
-            return inner.db.read(move |tx| Box::pin(async move { wanted.take_in_memory(tx, &holder).await })).await;
+            return inner
+                .db
+                .read(move |tx| Box::pin(async move { wanted.take_in_memory(tx, &holder).await }))
+                .await;
         }
         inner.db.write(move |tx| Box::pin(async move { wanted.take_in_rows(tx, &holder).await })).await
     }
@@ -50,15 +53,18 @@ impl Deliveries<'_> {
 
     /// One delivery.
     pub async fn get(&self, id: DeliveryId) -> Result<Delivery, Error> {
-        let sql = "SELECT id, event, endpoint, state, attempts, due_at, last_error FROM deliveries WHERE id = ?1";
-        let row = self.0.inner.db.read(move |tx| Box::pin(async move { tx.fetch_one(sql, &[id.into()]).await }));
+        let sql =
+            "SELECT id, event, endpoint, state, attempts, due_at, last_error FROM deliveries WHERE id = ?1";
+        let row =
+            self.0.inner.db.read(move |tx| Box::pin(async move { tx.fetch_one(sql, &[id.into()]).await }));
         delivery(&row.await?.ok_or(Error::NotFound("delivery"))?)
     }
 
     /// Deliveries, newest first, of one endpoint, event or state.
     pub async fn list(&self, filter: DeliveryFilter, page: PageRequest) -> Result<Page<Delivery>, Error> {
-        let mut sql = "SELECT id, event, endpoint, state, attempts, due_at, last_error FROM deliveries WHERE id < ?1"
-            .to_owned();
+        let mut sql =
+            "SELECT id, event, endpoint, state, attempts, due_at, last_error FROM deliveries WHERE id < ?1"
+                .to_owned();
         let mut args = vec![Value::Int(page.before.unwrap_or(i64::MAX))];
         let filters = [
             ("event", filter.event.map(|id| id.raw())),
@@ -76,7 +82,8 @@ impl Deliveries<'_> {
         }
         args.push(Value::Int(page.fetch_limit()));
         sql.push_str(&format!(" ORDER BY id DESC LIMIT ?{}", args.len()));
-        let rows = self.0.inner.db.read(move |tx| Box::pin(async move { tx.fetch_all(&sql, &args).await })).await?;
+        let rows =
+            self.0.inner.db.read(move |tx| Box::pin(async move { tx.fetch_all(&sql, &args).await })).await?;
         let found: Result<Vec<Delivery>, Error> = rows.iter().map(delivery).collect();
         Ok(Page::cut(found?, page, |delivery| delivery.id.raw()))
     }
@@ -87,9 +94,11 @@ impl Deliveries<'_> {
             AttemptOf::Delivery(id) => id.raw(),
             AttemptOf::Send(id) => id.raw(),
         };
-        let sql = "SELECT number, id, status, error, peer, resolve_us, connect_us, tls_us, first_byte_us, total_us,
+        let sql =
+            "SELECT number, id, status, error, peer, resolve_us, connect_us, tls_us, first_byte_us, total_us,
             answer_headers, answer_excerpt FROM attempts WHERE owner = ?1 ORDER BY number";
-        let rows = self.0.inner.db.read(move |tx| Box::pin(async move { tx.fetch_all(sql, &[owner.into()]).await }));
+        let rows =
+            self.0.inner.db.read(move |tx| Box::pin(async move { tx.fetch_all(sql, &[owner.into()]).await }));
         rows.await?.iter().map(|row| attempt(row, of)).collect()
     }
 
@@ -105,7 +114,8 @@ impl Deliveries<'_> {
                     retention::keep(tx).await?;
                     let found = tx.fetch_one("SELECT 1 FROM events WHERE id = ?1", &[event.into()]).await?;
                     found.ok_or(Error::NotFound("event"))?;
-                    let found = tx.fetch_one("SELECT 1 FROM endpoints WHERE id = ?1", &[endpoint.into()]).await?;
+                    let found =
+                        tx.fetch_one("SELECT 1 FROM endpoints WHERE id = ?1", &[endpoint.into()]).await?;
                     found.ok_or(Error::NotFound("endpoint"))?;
                     let row = vec![
                         DeliveryId::into(id),
@@ -116,6 +126,7 @@ impl Deliveries<'_> {
                         Value::Int(0),
                         Value::Int(0),
                         now.into(),
+                        Value::Null,
                     ];
                     tx.insert_many(DELIVERIES, vec![row]).await
                 })
@@ -136,8 +147,10 @@ impl Deliveries<'_> {
         let is_free = lease.take(id.raw(), token, Timestamp::MAX, now);
         lease.keep();
         let under_way_until = if is_free { None } else { inner.leases.end(id.raw()) };
-        let outcome =
-            inner.db.write(move |tx| Box::pin(async move { cancel(tx, id, under_way_until, now).await })).await;
+        let outcome = inner
+            .db
+            .write(move |tx| Box::pin(async move { cancel(tx, id, under_way_until, now).await }))
+            .await;
         inner.leases.release(id.raw(), token);
         inner.wake(Queue::Deliveries);
         outcome

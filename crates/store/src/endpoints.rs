@@ -111,7 +111,8 @@ async fn remove(tx: &mut Tx, id: EndpointId) -> Result<(), Error> {
 }
 
 pub(crate) async fn load_all(tx: &mut Tx) -> Result<Vec<Endpoint>, Error> {
-    let rows = tx.fetch_all("SELECT id, app, state, failing_since, doc FROM endpoints ORDER BY id", &[]).await?;
+    let rows =
+        tx.fetch_all("SELECT id, app, state, failing_since, doc FROM endpoints ORDER BY id", &[]).await?;
     rows.iter().map(endpoint).collect()
 }
 

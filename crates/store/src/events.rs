@@ -41,7 +41,8 @@ impl Events<'_> {
     /// One event.
     pub async fn get(&self, id: EventId) -> Result<Event, Error> {
         let sql = format!("SELECT {COLUMNS} FROM events WHERE id = ?1");
-        let row = self.0.inner.db.read(move |tx| Box::pin(async move { tx.fetch_one(&sql, &[id.into()]).await }));
+        let row =
+            self.0.inner.db.read(move |tx| Box::pin(async move { tx.fetch_one(&sql, &[id.into()]).await }));
         Ok(event(&row.await?.ok_or(Error::NotFound("event"))?)?.0)
     }
 
@@ -63,7 +64,8 @@ impl Events<'_> {
         }
         args.push(Value::Int(page.fetch_limit()));
         sql.push_str(&format!(" ORDER BY id DESC LIMIT ?{}", args.len()));
-        let rows = self.0.inner.db.read(move |tx| Box::pin(async move { tx.fetch_all(&sql, &args).await })).await?;
+        let rows =
+            self.0.inner.db.read(move |tx| Box::pin(async move { tx.fetch_all(&sql, &args).await })).await?;
         let found: Result<Vec<Event>, Error> = rows.iter().map(|row| Ok(event(row)?.0)).collect();
         Ok(Page::cut(found?, page, |event| event.id.raw()))
     }

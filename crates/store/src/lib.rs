@@ -3,31 +3,34 @@
 //! [`Store`] is one concrete type over two engines (ADR 3); its facets are a file each. Start with [`arrivals`],
 //! the way in, and [`deliveries`], the way out.
 
-pub mod arrivals;
-pub mod claims;
-pub mod records;
-pub mod deliveries;
-pub mod sends;
-pub mod receipts;
-pub mod events;
-pub mod conversations;
-pub mod sources;
-pub mod endpoints;
 pub mod access;
-pub mod retention;
-pub mod stats;
-pub mod routing;
-pub mod error;
 mod append;
+pub mod arrivals;
 mod batch;
+pub mod claims;
+pub mod conversations;
 mod db;
+mod dedupe;
+pub mod deliveries;
 mod digest;
+pub mod endpoints;
+pub mod error;
+pub mod events;
+mod filter;
 mod leases;
 mod migrate;
 mod order;
+mod owed;
 mod parties;
 mod postgres;
+pub mod receipts;
+pub mod records;
+pub mod retention;
+pub mod routing;
+pub mod sends;
+pub mod sources;
 mod sqlite;
+pub mod stats;
 mod statuses;
 mod value;
 
@@ -40,11 +43,11 @@ use model::time::Clock;
 use tokio::sync::Notify;
 
 use crate::arrivals::Arrivals;
-use crate::leases::Leases;
-pub use crate::leases::Lease;
-pub use crate::db::Faults;
 use crate::db::Db;
+pub use crate::db::Faults;
 pub use crate::error::Error;
+pub use crate::leases::Lease;
+use crate::leases::Leases;
 use crate::routing::RoutingTable;
 
 /// Where the data is and who we are among the nodes.
@@ -122,10 +125,15 @@ impl Store {
     /// Opens the database, brings its schema up to date and reads what is needed in memory.
     pub async fn open(config: &Config, clock: Clock) -> Result<Store, Error> {
         let db = match &config.location {
-            Location::Folder(folder) => Db::Sqlite(sqlite::Sqlite::open(folder, config.faults.clone())?),
-            Location::Postgres(url) => Db::Postgres(postgres::Postgres::open(url, config.faults.clone()).await?),
+            Location::Folder(folder) => Db::Sqlite(sqlite::Sqlite::open(folder, &config.faults)?),
+            Location::Postgres(url) => {
+                Db::Postgres(postgres::Postgres::open(url, config.faults.clone()).await?)
+            }
         };
         migrate::run(&db).await?;
+        if db.is_embedded() {
+            db.write(|tx| Box::pin(dedupe::load(tx))).await?;
+        }
         let ids = Ids::of_node(config.node);
         order::pass(&ids, db.read(|tx| Box::pin(order::last(tx))).await?, clock.now());
         let inner = Arc::new(Inner {

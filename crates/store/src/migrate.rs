@@ -36,7 +36,8 @@ pub(crate) async fn run(db: &Db) -> Result<Vec<&'static str>, Error> {
 async fn bring_up(tx: &mut Tx) -> Result<Vec<&'static str>, Error> {
     tx.lock(vec![LOCK]).await?;
     tx.execute(LEDGER, &[]).await?;
-    let done = tx.fetch_all("SELECT version, name, checksum FROM schema_history ORDER BY version", &[]).await?;
+    let done =
+        tx.fetch_all("SELECT version, name, checksum FROM schema_history ORDER BY version", &[]).await?;
     for row in &done {
         let (version, name) = (row.int(0)?, row.text(1)?);
         let Some(step) = STEPS.iter().find(|step| step.version == version) else {
@@ -45,7 +46,9 @@ async fn bring_up(tx: &mut Tx) -> Result<Vec<&'static str>, Error> {
             )));
         };
         if checksum(step.text(tx)) != row.text(2)? {
-            return Err(Error::Migration(format!("the database was made by another {name}: it cannot be continued")));
+            return Err(Error::Migration(format!(
+                "the database was made by another {name}: it cannot be continued"
+            )));
         }
     }
     let last = done.last().map_or(Ok(0), |row| row.int(0))?;
@@ -91,7 +94,12 @@ mod tests {
     fn shape(text: &str) -> BTreeSet<String> {
         let mut shape = BTreeSet::new();
         for statement in statements(text) {
-            let Some((head, columns)) = statement.strip_prefix("CREATE TABLE ").and_then(|s| s.split_once(" (\n"))
+            // The one place where the engines differ: see dedupe.rs.
+            if statement.starts_with("CREATE TABLE dedupe") {
+                continue;
+            }
+            let Some((head, columns)) =
+                statement.strip_prefix("CREATE TABLE ").and_then(|s| s.split_once(" (\n"))
             else {
                 shape.insert(statement);
                 continue;
@@ -99,7 +107,8 @@ mod tests {
             for line in columns.lines().filter(|line| line.starts_with("    ")) {
                 let line = line.trim().trim_end_matches(',');
                 let required = line.contains("NOT NULL");
-                let name = if line.starts_with("PRIMARY") { line } else { line.split(' ').next().unwrap_or(line) };
+                let name =
+                    if line.starts_with("PRIMARY") { line } else { line.split(' ').next().unwrap_or(line) };
                 shape.insert(format!("{head}.{name} required={required}"));
             }
         }

@@ -9,8 +9,17 @@ use crate::db::Tx;
 use crate::error::Error;
 
 /// The tables whose rows are told apart by ids that every node makes for itself.
-const TABLES: [&str; 9] =
-    ["receipts", "events", "deliveries", "sends", "contacts", "conversations", "accounts", "endpoints", "audit"];
+const TABLES: [&str; 9] = [
+    "receipts",
+    "events",
+    "deliveries",
+    "sends",
+    "contacts",
+    "conversations",
+    "accounts",
+    "endpoints",
+    "audit",
+];
 
 /// Makes the ids to come higher than `last`, which may be from another clock, or from this one before it was set back.
 pub(crate) fn pass(ids: &Ids, last: Option<i64>, now: Timestamp) {

@@ -63,7 +63,8 @@ pub(crate) async fn meet(
     // Two nodes may know the same contact by different names: only one may make the conversation.
     tx.lock(contacts.iter().map(|contact| contact.raw()).collect()).await?;
     let mut talks = Talks::find(tx, meetings, &contacts).await?;
-    let told = meetings.iter().zip(&contacts).map(|(meeting, contact)| talks.touch(meeting, *contact, ids, now));
+    let told =
+        meetings.iter().zip(&contacts).map(|(meeting, contact)| talks.touch(meeting, *contact, ids, now));
     let told = told.collect();
     talks.write(tx).await?;
     Ok(told)
@@ -189,8 +190,11 @@ struct Talks(BTreeMap<(AccountId, ContactId), Standing>);
 
 impl Talks {
     async fn find(tx: &mut Tx, meetings: &[Meeting<'_>], contacts: &[ContactId]) -> Result<Talks, Error> {
-        let pairs: BTreeMap<(AccountId, ContactId), AppId> =
-            meetings.iter().zip(contacts).map(|(meeting, contact)| ((meeting.account, *contact), meeting.app)).collect();
+        let pairs: BTreeMap<(AccountId, ContactId), AppId> = meetings
+            .iter()
+            .zip(contacts)
+            .map(|(meeting, contact)| ((meeting.account, *contact), meeting.app))
+            .collect();
         let lists: Vec<Vec<Value>> =
             pairs.keys().map(|(account, contact)| vec![(*account).into(), (*contact).into()]).collect();
         let sql = "SELECT id, state, last_inbound_at, touched_at FROM conversations WHERE account = ?1 AND contact = ?2";

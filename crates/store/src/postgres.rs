@@ -51,7 +51,9 @@ impl Postgres {
             let row = client.query_one("SELECT current_setting($1)", &[&setting]).await?;
             let value: String = row.get(0);
             if value == "off" {
-                return Err(Error::Config(format!("PostgreSQL has {setting}=off: it would lose acknowledged events")));
+                return Err(Error::Config(format!(
+                    "PostgreSQL has {setting}=off: it would lose acknowledged events"
+                )));
             }
         }
         Ok(())
@@ -97,7 +99,9 @@ impl Postgres {
         loop {
             let client = self.pool.get().await?;
             let mut open = OpenTransaction(Some(Tx::new(Engine::Postgres(client), self.faults.clone())));
-            let Some(Engine::Postgres(client)) = open.0.as_mut().map(Tx::engine) else { continue };
+            let Some(Engine::Postgres(client)) = open.0.as_mut().map(Tx::engine) else {
+                continue;
+            };
             match client.batch_execute(begin).await {
                 Ok(()) => return Ok(open),
                 Err(error) if tries_left == 0 => return Err(error.into()),
@@ -138,7 +142,11 @@ pub(crate) async fn execute(client: &Client, sql: &str, args: &[Value]) -> Resul
 }
 
 /// The statements travel together; the server runs them in order.
-pub(crate) async fn execute_many(client: &Client, sql: &str, lists: &[Vec<Value>]) -> Result<Vec<u64>, Error> {
+pub(crate) async fn execute_many(
+    client: &Client,
+    sql: &str,
+    lists: &[Vec<Value>],
+) -> Result<Vec<u64>, Error> {
     let statement = &client.prepare_cached(&numbered(sql)).await?;
     let sent = lists.iter().map(|args| async move { client.execute(statement, &refs(args)).await });
     Ok(try_join_all(sent).await?)
@@ -150,7 +158,11 @@ pub(crate) async fn fetch(client: &Client, sql: &str, args: &[Value]) -> Result<
     rows.iter().map(columns).collect()
 }
 
-pub(crate) async fn fetch_many(client: &Client, sql: &str, lists: &[Vec<Value>]) -> Result<Vec<Vec<Row>>, Error> {
+pub(crate) async fn fetch_many(
+    client: &Client,
+    sql: &str,
+    lists: &[Vec<Value>],
+) -> Result<Vec<Vec<Row>>, Error> {
     let statement = &client.prepare_cached(&numbered(sql)).await?;
     let sent = lists.iter().map(|args| async move { client.query(statement, &refs(args)).await });
     let found = try_join_all(sent).await?;
@@ -271,6 +283,7 @@ fn refs(args: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
 }
 
 fn columns(row: &tokio_postgres::Row) -> Result<Row, Error> {
-    let values: Result<Vec<Value>, tokio_postgres::Error> = (0..row.len()).map(|at| row.try_get(at)).collect();
+    let values: Result<Vec<Value>, tokio_postgres::Error> =
+        (0..row.len()).map(|at| row.try_get(at)).collect();
     Ok(Row(values?))
 }

@@ -46,14 +46,20 @@ impl Receipts<'_> {
     /// One receipt.
     pub async fn get(&self, id: ReceiptId) -> Result<Receipt, Error> {
         let sql = format!("SELECT {COLUMNS} FROM receipts WHERE id = ?1");
-        let row = self.0.inner.db.read(move |tx| Box::pin(async move { tx.fetch_one(&sql, &[id.into()]).await }));
+        let row =
+            self.0.inner.db.read(move |tx| Box::pin(async move { tx.fetch_one(&sql, &[id.into()]).await }));
         receipt(&row.await?.ok_or(Error::NotFound("receipt"))?)
     }
 
     /// What came in it; `None` when retention has removed it.
     pub async fn came(&self, id: ReceiptId) -> Result<Option<Came>, Error> {
         let sql = "SELECT headers, body, body_check FROM bodies WHERE id = ?1";
-        let row = self.0.inner.db.read(move |tx| Box::pin(async move { tx.fetch_one(sql, &[id.into()]).await })).await?;
+        let row = self
+            .0
+            .inner
+            .db
+            .read(move |tx| Box::pin(async move { tx.fetch_one(sql, &[id.into()]).await }))
+            .await?;
         let Some(row) = row else { return Ok(None) };
         let body = row.bytes(1)?;
         let intact = check_of(body) == row.int(2)?;
@@ -78,7 +84,8 @@ impl Receipts<'_> {
         }
         args.push(Value::Int(page.fetch_limit()));
         sql.push_str(&format!(" ORDER BY id DESC LIMIT ?{}", args.len()));
-        let rows = self.0.inner.db.read(move |tx| Box::pin(async move { tx.fetch_all(&sql, &args).await })).await?;
+        let rows =
+            self.0.inner.db.read(move |tx| Box::pin(async move { tx.fetch_all(&sql, &args).await })).await?;
         let found: Result<Vec<Receipt>, Error> = rows.iter().map(receipt).collect();
         Ok(Page::cut(found?, page, |receipt| receipt.id.raw()))
     }

@@ -139,9 +139,11 @@ async fn record(
 fn update_args(one: &Recorded, embedded: bool) -> Vec<Value> {
     let (state, due_at, error) = match &one.next {
         Next::Delivered => (DeliveryState::Delivered, None, None),
-        Next::RetryAt(at) => {
-            (DeliveryState::Pending, Some(*at), one.attempt.as_ref().and_then(|attempt| attempt.error.clone()))
-        }
+        Next::RetryAt(at) => (
+            DeliveryState::Pending,
+            Some(*at),
+            one.attempt.as_ref().and_then(|attempt| attempt.error.clone()),
+        ),
         // It stays at the head of its line, so that the line is held for those who come later too.
         Next::Dead(cause) | Next::Unknown(cause) if one.line.is_some() && one.on_dead == OnDead::Hold => {
             (DeliveryState::Held, None, Some(cause.clone()))
@@ -194,4 +196,3 @@ pub(crate) fn attempt_row(owner: i64, attempt: &Attempt) -> Vec<Value> {
         attempt.answer_excerpt.clone().into(),
     ]
 }
-

@@ -8,10 +8,11 @@ use std::time::Duration;
 use model::id::Id;
 use model::time::Timestamp;
 
-use crate::Store;
 use crate::db::Tx;
+use crate::digest::Fingerprint;
 use crate::error::Error;
 use crate::value::{Row, Value};
+use crate::{Store, dedupe};
 
 /// How many rows of a table each mark looks at in one step; a step is one short transaction.
 const STEP_ROWS: i64 = 500;
@@ -34,7 +35,11 @@ pub struct Keep {
 impl Default for Keep {
     fn default() -> Keep {
         let day = 24 * 3600;
-        Keep { bodies: Duration::from_secs(30 * day), metadata: Duration::from_secs(90 * day), refused_max: 10_000 }
+        Keep {
+            bodies: Duration::from_secs(30 * day),
+            metadata: Duration::from_secs(90 * day),
+            refused_max: 10_000,
+        }
     }
 }
 
@@ -73,7 +78,8 @@ const BODIES: Aging = Aging {
 };
 const EVENTS: Aging = Aging {
     name: "events",
-    candidates: "SELECT e.id, (SELECT max(1) FROM deliveries d WHERE d.event = e.id AND d.state <= 2), e.key1, e.key2
+    candidates:
+        "SELECT e.id, (SELECT max(1) FROM deliveries d WHERE d.event = e.id AND d.state <= 2), e.key1, e.key2
         FROM events e WHERE e.id > ?1 AND e.id < ?2 ORDER BY e.id LIMIT ?3",
 };
 const RECEIPTS: Aging = Aging {
@@ -87,6 +93,29 @@ const SENDS: Aging = Aging {
         FROM sends s WHERE s.id > ?1 AND s.id < ?2 ORDER BY s.id LIMIT ?3",
 };
 
+const DELETE_BODY: &str = "DELETE FROM bodies WHERE id = ?1";
+const DELETE_RECEIPT: &str = "DELETE FROM receipts WHERE id = ?1";
+const DELETE_EVENT: &str = "DELETE FROM events WHERE id = ?1";
+const DELETE_SEND: &str = "DELETE FROM sends WHERE id = ?1";
+const DELETE_DELIVERIES: &str = "DELETE FROM deliveries WHERE event = ?1";
+const DELETE_ATTEMPTS: &str = "DELETE FROM attempts WHERE owner = ?1";
+const DELETE_ATTEMPTS_OF_EVENT: &str =
+    "DELETE FROM attempts WHERE owner IN (SELECT id FROM deliveries WHERE event = ?1)";
+const EMPTY_EVENTS: &str =
+    "UPDATE events SET content = NULL WHERE receipt = ?1 AND receipt IS NOT NULL AND content IS NOT NULL";
+const OLDEST_REFUSED_KEPT: &str = "SELECT id FROM (
+        SELECT id FROM (SELECT id FROM receipts WHERE state = 3 AND state > 0 ORDER BY id DESC LIMIT ?1) rejected
+        UNION ALL
+        SELECT id FROM (SELECT id FROM receipts WHERE state = 4 AND state > 0 ORDER BY id DESC LIMIT ?1) unrouted
+    ) refused ORDER BY id DESC LIMIT 1 OFFSET ?2";
+const OLDEST_REFUSED: &str =
+    "SELECT id FROM receipts WHERE state = ?1 AND state > 0 AND id <= ?2 AND items_new = 0
+    ORDER BY id LIMIT ?3";
+const DELETE_ANSWERS: &str = "DELETE FROM idempotency WHERE (key1, key2) IN
+    (SELECT key1, key2 FROM idempotency WHERE made_at < ?1 ORDER BY made_at LIMIT ?2)";
+const DELETE_PARKED: &str = "DELETE FROM parked WHERE (account, message_id, state_name) IN
+    (SELECT account, message_id, state_name FROM parked WHERE parked_at < ?1 ORDER BY parked_at LIMIT ?2)";
+
 async fn step(tx: &mut Tx, keep: Keep, now: Timestamp) -> Result<u64, Error> {
     tx.lock(vec![LOCK]).await?;
     let bodies_end = Id::<()>::first_at(now.minus(keep.bodies)).raw();
@@ -94,13 +123,13 @@ async fn step(tx: &mut Tx, keep: Keep, now: Timestamp) -> Result<u64, Error> {
     let bodies = BODIES.take(tx, bodies_end).await?;
     remove_bodies(tx, &ids(&bodies)?).await?;
     let events = EVENTS.take(tx, metadata_end).await?;
-    remove_events(tx, &events).await?;
+    remove_events(tx, &events, metadata_end).await?;
     // A receipt goes after its body, so that one goes with everything that is owed of it.
     let receipts = RECEIPTS.take(tx, metadata_end).await?;
-    tx.execute_many("DELETE FROM receipts WHERE id = ?1", &ids(&receipts)?).await?;
+    tx.execute_many(DELETE_RECEIPT, &ids(&receipts)?).await?;
     let sends = SENDS.take(tx, metadata_end).await?;
-    tx.execute_many("DELETE FROM attempts WHERE owner = ?1", &ids(&sends)?).await?;
-    tx.execute_many("DELETE FROM sends WHERE id = ?1", &ids(&sends)?).await?;
+    tx.execute_many(DELETE_ATTEMPTS, &ids(&sends)?).await?;
+    tx.execute_many(DELETE_SEND, &ids(&sends)?).await?;
     let gone = bodies.len() + events.len() + receipts.len() + sends.len();
     Ok(gone as u64 + refused(tx, keep.refused_max).await? + answers(tx, now.minus(ANSWERS_KEPT)).await?)
 }
@@ -108,7 +137,8 @@ async fn step(tx: &mut Tx, keep: Keep, now: Timestamp) -> Result<u64, Error> {
 impl Aging {
     /// The rows that may go now, of those that come next before each mark. Moves the marks.
     async fn take(&self, tx: &mut Tx, end: i64) -> Result<Vec<Row>, Error> {
-        let (front_name, sweep_name) = (format!("retention.{}", self.name), format!("retention.{}.sweep", self.name));
+        let (front_name, sweep_name) =
+            (format!("retention.{}", self.name), format!("retention.{}.sweep", self.name));
         let (front, sweep) = (mark(tx, &front_name).await?, mark(tx, &sweep_name).await?);
         let mut rows = self.look(tx, &sweep_name, sweep, front.min(end - 1)).await?;
         rows.extend(self.look(tx, &front_name, front, end - 1).await?);
@@ -124,7 +154,8 @@ impl Aging {
         // The sweep begins anew when it has caught up with the front.
         let next = if is_sweep && (rows.len() as i64) < STEP_ROWS { 0 } else { last };
         if next != after {
-            let sql = "INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2";
+            let sql =
+                "INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2";
             tx.execute(sql, &[mark_name.into(), Value::Int(next)]).await?;
         }
         Ok(rows)
@@ -147,44 +178,37 @@ fn ids(rows: &[Row]) -> Result<Vec<Vec<Value>>, Error> {
 
 /// The contents of a request's events go with its body.
 async fn remove_bodies(tx: &mut Tx, ids: &[Vec<Value>]) -> Result<(), Error> {
-    tx.execute_many("DELETE FROM bodies WHERE id = ?1", ids).await?;
-    let sql = "UPDATE events SET content = NULL WHERE receipt = ?1 AND receipt IS NOT NULL AND content IS NOT NULL";
-    tx.execute_many(sql, ids).await.map(|_| ())
+    tx.execute_many(DELETE_BODY, ids).await?;
+    tx.execute_many(EMPTY_EVENTS, ids).await.map(|_| ())
 }
 
 /// An event's deliveries, their attempts and its dedupe key go with it.
-async fn remove_events(tx: &mut Tx, rows: &[Row]) -> Result<(), Error> {
+async fn remove_events(tx: &mut Tx, rows: &[Row], end: i64) -> Result<(), Error> {
     let ids = ids(rows)?;
     let mut keys = Vec::new();
     for row in rows {
         if let (Some(key1), Some(key2)) = (row.opt_int(2)?, row.opt_int(3)?) {
-            keys.push(vec![Value::Int(key1), Value::Int(key2)]);
+            keys.push(Fingerprint { key1, key2 });
         }
     }
-    let attempts = "DELETE FROM attempts WHERE owner IN (SELECT id FROM deliveries WHERE event = ?1)";
-    tx.execute_many(attempts, &ids).await?;
-    tx.execute_many("DELETE FROM deliveries WHERE event = ?1", &ids).await?;
-    tx.execute_many("DELETE FROM dedupe WHERE key1 = ?1 AND key2 = ?2", &keys).await?;
-    tx.execute_many("DELETE FROM events WHERE id = ?1", &ids).await.map(|_| ())
+    tx.execute_many(DELETE_ATTEMPTS_OF_EVENT, &ids).await?;
+    tx.execute_many(DELETE_DELIVERIES, &ids).await?;
+    dedupe::forget(tx, &keys, end).await?;
+    tx.execute_many(DELETE_EVENT, &ids).await.map(|_| ())
 }
 
 /// Requests that were refused can be sent by anybody: only so many of them are kept. What brought an event is none.
 async fn refused(tx: &mut Tx, max: u32) -> Result<u64, Error> {
-    let bound = "SELECT id FROM (
-            SELECT id FROM (SELECT id FROM receipts WHERE state = 3 AND state > 0 ORDER BY id DESC LIMIT ?1) a
-            UNION ALL
-            SELECT id FROM (SELECT id FROM receipts WHERE state = 4 AND state > 0 ORDER BY id DESC LIMIT ?1) b) c
-        ORDER BY id DESC LIMIT 1 OFFSET ?2";
     let args = [Value::Int(i64::from(max) + 1), Value::from(max)];
-    let Some(row) = tx.fetch_one(bound, &args).await? else { return Ok(0) };
+    let Some(row) = tx.fetch_one(OLDEST_REFUSED_KEPT, &args).await? else {
+        return Ok(0);
+    };
     let mut gone = 0;
     for state in [3, 4] {
-        let oldest = "SELECT id FROM receipts WHERE state = ?1 AND state > 0 AND id <= ?2 AND items_new = 0
-            ORDER BY id LIMIT ?3";
         let args = [Value::Int(state), Value::Int(row.int(0)?), Value::Int(STEP_ROWS)];
-        let rows = tx.fetch_all(oldest, &args).await?;
-        tx.execute_many("DELETE FROM bodies WHERE id = ?1", &ids(&rows)?).await?;
-        tx.execute_many("DELETE FROM receipts WHERE id = ?1", &ids(&rows)?).await?;
+        let rows = tx.fetch_all(OLDEST_REFUSED, &args).await?;
+        tx.execute_many(DELETE_BODY, &ids(&rows)?).await?;
+        tx.execute_many(DELETE_RECEIPT, &ids(&rows)?).await?;
         gone += rows.len() as u64;
     }
     Ok(gone)
@@ -192,9 +216,50 @@ async fn refused(tx: &mut Tx, max: u32) -> Result<u64, Error> {
 
 async fn answers(tx: &mut Tx, end: Timestamp) -> Result<u64, Error> {
     let args = [end.into(), Value::Int(STEP_ROWS)];
-    let idempotency = "DELETE FROM idempotency WHERE (key1, key2) IN
-        (SELECT key1, key2 FROM idempotency WHERE made_at < ?1 ORDER BY made_at LIMIT ?2)";
-    let parked = "DELETE FROM parked WHERE (account, message_id, state_name) IN
-        (SELECT account, message_id, state_name FROM parked WHERE parked_at < ?1 ORDER BY parked_at LIMIT ?2)";
-    Ok(tx.execute(idempotency, &args).await? + tx.execute(parked, &args).await?)
+    Ok(tx.execute(DELETE_ANSWERS, &args).await? + tx.execute(DELETE_PARKED, &args).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STATEMENTS: [&str; 20] = [
+        BODIES.candidates,
+        EVENTS.candidates,
+        RECEIPTS.candidates,
+        SENDS.candidates,
+        DELETE_BODY,
+        DELETE_RECEIPT,
+        DELETE_EVENT,
+        DELETE_SEND,
+        dedupe::FIRST_BUCKET,
+        dedupe::YOUNG_IN_BUCKET,
+        dedupe::DELETE_BUCKET,
+        dedupe::DELETE_FILTER,
+        DELETE_DELIVERIES,
+        DELETE_ATTEMPTS,
+        DELETE_ATTEMPTS_OF_EVENT,
+        EMPTY_EVENTS,
+        OLDEST_REFUSED_KEPT,
+        OLDEST_REFUSED,
+        DELETE_ANSWERS,
+        DELETE_PARKED,
+    ];
+
+    #[test]
+    fn no_statement_walks_a_whole_table() {
+        let connection = rusqlite::Connection::open_in_memory().expect("a database");
+        connection.execute_batch(include_str!("../migrations/sqlite/0001_initial.sql")).expect("the schema");
+        for sql in STATEMENTS {
+            let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect(sql);
+            let unbound = rusqlite::params_from_iter(vec![0; statement.parameter_count()]);
+            let plan = statement.query_map(unbound, |row| row.get::<_, String>(3)).expect("a plan");
+            for line in plan.map(|line| line.expect("a line")) {
+                let is_of_a_bounded_list =
+                    ["SCAN rejected", "SCAN unrouted", "SCAN refused"].contains(&line.as_str());
+                assert!(is_of_a_bounded_list || !line.contains("SCAN "), "{sql}\n{line}");
+                assert!(!line.contains("TEMP B-TREE") || sql == OLDEST_REFUSED_KEPT, "{sql}\n{line}");
+            }
+        }
+    }
 }

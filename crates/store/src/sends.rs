@@ -38,8 +38,7 @@ const SENDS: Into = Into {
         Column::Text("doc"),
     ],
 };
-const COLUMNS: &str =
-    "id, app, account, conversation, state, attempts, due_at, message_state, message_id, last_error, doc, line";
+const COLUMNS: &str = "id, app, account, conversation, state, attempts, due_at, message_state, message_id, last_error, doc, line";
 
 /// A message to send, as asked for.
 #[derive(Clone, Debug)]
@@ -109,7 +108,8 @@ impl Sends<'_> {
         let inner = &self.0.inner;
         let now = inner.clock.now();
         let ids = inner.ids.clone();
-        let queued = inner.db.write(move |tx| Box::pin(async move { queue(tx, &ids, new, now).await })).await?;
+        let queued =
+            inner.db.write(move |tx| Box::pin(async move { queue(tx, &ids, new, now).await })).await?;
         inner.wake(Queue::Sends);
         Ok(queued)
     }
@@ -128,8 +128,11 @@ impl Sends<'_> {
             RETURNING {COLUMNS}",
             if inner.db.is_embedded() { "" } else { " FOR UPDATE SKIP LOCKED" }
         );
-        let rows = inner.db.write(move |tx| Box::pin(async move { claim(tx, &sql, &args, now).await })).await?;
-        let claimed = rows.iter().map(|row| Ok(ClaimedSend { lease: Lease { token }, send: send(row)?, line: row.int(11)? }));
+        let rows =
+            inner.db.write(move |tx| Box::pin(async move { claim(tx, &sql, &args, now).await })).await?;
+        let claimed = rows
+            .iter()
+            .map(|row| Ok(ClaimedSend { lease: Lease { token }, send: send(row)?, line: row.int(11)? }));
         claimed.collect()
     }
 
@@ -138,11 +141,16 @@ impl Sends<'_> {
     pub async fn record(&self, recorded: RecordedSend) -> Result<(), Error> {
         let inner = &self.0.inner;
         for _ in 0..append::STALE_TRIES_MAX {
-            let context =
-                append::Context { routing: inner.routing.current(), ids: inner.ids.clone(), now: inner.clock.now() };
+            let context = append::Context {
+                routing: inner.routing.current(),
+                ids: inner.ids.clone(),
+                now: inner.clock.now(),
+            };
             let recorded = recorded.clone();
-            let outcome =
-                inner.db.write(move |tx| Box::pin(async move { record(tx, recorded, context).await })).await?;
+            let outcome = inner
+                .db
+                .write(move |tx| Box::pin(async move { record(tx, recorded, context).await }))
+                .await?;
             if outcome == Recording::Done {
                 inner.wake(Queue::Deliveries);
                 inner.wake(Queue::Sends);
@@ -165,7 +173,8 @@ impl Sends<'_> {
     /// One send.
     pub async fn get(&self, id: SendId) -> Result<OwedSend, Error> {
         let sql = format!("SELECT {COLUMNS} FROM sends WHERE id = ?1");
-        let row = self.0.inner.db.read(move |tx| Box::pin(async move { tx.fetch_one(&sql, &[id.into()]).await }));
+        let row =
+            self.0.inner.db.read(move |tx| Box::pin(async move { tx.fetch_one(&sql, &[id.into()]).await }));
         send(&row.await?.ok_or(Error::NotFound("message"))?)
     }
 
@@ -179,7 +188,8 @@ impl Sends<'_> {
         let sql = format!("SELECT {COLUMNS} FROM sends WHERE id < ?1{narrowed} ORDER BY id DESC LIMIT ?2");
         let mut args = vec![Value::Int(page.before.unwrap_or(i64::MAX)), Value::Int(page.fetch_limit())];
         args.extend(conversation.map(Value::from));
-        let rows = self.0.inner.db.read(move |tx| Box::pin(async move { tx.fetch_all(&sql, &args).await })).await?;
+        let rows =
+            self.0.inner.db.read(move |tx| Box::pin(async move { tx.fetch_all(&sql, &args).await })).await?;
         let found: Result<Vec<OwedSend>, Error> = rows.iter().map(send).collect();
         Ok(Page::cut(found?, page, |send| send.id.raw()))
     }
@@ -188,7 +198,8 @@ impl Sends<'_> {
 async fn queue(tx: &mut Tx, ids: &Ids, new: NewSend, now: Timestamp) -> Result<Queued, Error> {
     let line = line_of(&new);
     lock_lines(tx, [line].into_iter()).await?;
-    let newest = tx.fetch_one("SELECT max(id) FROM sends WHERE line = ?1 AND state <= 1", &[line.into()]).await?;
+    let newest =
+        tx.fetch_one("SELECT max(id) FROM sends WHERE line = ?1 AND state <= 1", &[line.into()]).await?;
     let newest = newest.map_or(Ok(None), |row| row.opt_int(0))?;
     order::pass(ids, newest, now);
     let id = ids.next(now);
@@ -238,7 +249,8 @@ async fn take_key(
     id: SendId,
     now: Timestamp,
 ) -> Result<Option<Queued>, Error> {
-    let insert = "INSERT INTO idempotency (key1, key2, body_hash, made_at, answer) VALUES (?1, ?2, ?3, ?4, ?5)
+    let insert =
+        "INSERT INTO idempotency (key1, key2, body_hash, made_at, answer) VALUES (?1, ?2, ?3, ?4, ?5)
         ON CONFLICT DO NOTHING";
     let args = [Value::Int(key1), Value::Int(key2), Value::Int(bound), now.into(), id.to_string().into()];
     if tx.execute(insert, &args).await? == 1 {
@@ -269,16 +281,22 @@ async fn record(tx: &mut Tx, recorded: RecordedSend, context: append::Context) -
     let message = recorded.message_id.clone().map(|id| (send.account, id));
     lock_messages(tx, message.iter()).await?;
     lock_lines(tx, [line].into_iter()).await?;
-    if let Some(attempt) = &recorded.attempt {
-        // What was tried is kept even when a status has settled the send meanwhile, and once when told twice.
-        tx.insert_new(ATTEMPTS, vec![attempt_row(send.id.raw(), attempt)]).await?;
-    }
+    // What was tried is kept even when a status has settled the send meanwhile, and once when told twice.
+    let row = recorded.attempt.as_ref().map(|attempt| attempt_row(send.id.raw(), attempt));
+    let is_first_told = tx.insert_new(ATTEMPTS, row.into_iter().collect()).await?.contains(&true);
     let sql = "SELECT state FROM sends WHERE id = ?1 AND lease = ?2";
     let held = tx.fetch_one(sql, &[send.id.into(), Value::Int(recorded.claimed.lease.token)]).await?;
     if let Some(row) = held {
         let was_given_up = row.int(0)? == SendState::Unknown.code();
         write(tx, &recorded, was_given_up).await?;
         promote(tx, line, now).await?;
+        if tells(&recorded) {
+            tell(tx, &recorded, context).await?;
+        }
+    } else if is_first_told && recorded.next == Next::Delivered {
+        // A status was quicker than the platform's answer: the send is settled, the answer is told all the same.
+        let sql = "UPDATE sends SET attempts = attempts + 1 WHERE id = ?1";
+        tx.execute(sql, &[send.id.into()]).await?;
         if tells(&recorded) {
             tell(tx, &recorded, context).await?;
         }
@@ -299,7 +317,8 @@ async fn write(tx: &mut Tx, recorded: &RecordedSend, was_given_up: bool) -> Resu
         Next::Dead(cause) => (SendState::Dead, None, Some(cause.clone())),
         Next::Unknown(cause) => (SendState::Unknown, None, Some(cause.clone())),
     };
-    let sql = "UPDATE sends SET state = ?2, due_at = ?3, lease = NULL, attempts = attempts + ?4, last_error = ?5,
+    let sql =
+        "UPDATE sends SET state = ?2, due_at = ?3, lease = NULL, attempts = attempts + ?4, last_error = ?5,
         message_id = coalesce(?6, message_id) WHERE id = ?1";
     let args = [
         recorded.claimed.send.id.into(),
@@ -335,7 +354,8 @@ async fn claim(tx: &mut Tx, sql: &str, args: &[Value], now: Timestamp) -> Result
 
 /// Makes the first that is waiting in a line due, unless somebody is under way in it.
 pub(crate) async fn promote(tx: &mut Tx, line: i64, now: Timestamp) -> Result<(), Error> {
-    let sql = "UPDATE sends SET due_at = ?2 WHERE id = (SELECT min(id) FROM sends WHERE line = ?1 AND state <= 1)
+    let sql =
+        "UPDATE sends SET due_at = ?2 WHERE id = (SELECT min(id) FROM sends WHERE line = ?1 AND state <= 1)
         AND state = 0 AND due_at IS NULL";
     tx.execute(sql, &[line.into(), now.into()]).await.map(|_| ())
 }
@@ -353,7 +373,8 @@ async fn tell(tx: &mut Tx, recorded: &RecordedSend, context: append::Context) ->
         Next::Delivered | Next::RetryAt(_) | Next::Unknown(_) => (MessageState::Accepted, None),
     };
     // Where the account was removed meanwhile, the send alone tells what became of it.
-    let (Some(source), Some(account)) = (&recorded.source, context.routing.account_by_id(send.account)) else {
+    let (Some(source), Some(account)) = (&recorded.source, context.routing.account_by_id(send.account))
+    else {
         return Ok(());
     };
     let status = Status {
@@ -361,7 +382,10 @@ async fn tell(tx: &mut Tx, recorded: &RecordedSend, context: append::Context) ->
         state,
         recipient: Some(send.message.to.address().to_owned()),
         correlation: Some(send.id.to_string()),
-        errors: error.map(|words| PlatformError { details: Some(words), ..PlatformError::default() }).into_iter().collect(),
+        errors: error
+            .map(|words| PlatformError { details: Some(words), ..PlatformError::default() })
+            .into_iter()
+            .collect(),
         pricing: None,
         platform_conversation: None,
     };
@@ -384,7 +408,9 @@ async fn tell(tx: &mut Tx, recorded: &RecordedSend, context: append::Context) ->
 }
 
 async fn apply_parked(tx: &mut Tx, send: &OwedSend, message_id: &str) -> Result<(), Error> {
-    let Some(parked) = unpark(tx, send.account, message_id).await? else { return Ok(()) };
+    let Some(parked) = unpark(tx, send.account, message_id).await? else {
+        return Ok(());
+    };
     let row = tx.fetch_one("SELECT message_state FROM sends WHERE id = ?1", &[send.id.into()]).await?;
     let held = row.map(|row| row.opt_text(0)).transpose()?.flatten();
     let state = held.as_deref().and_then(MessageState::parse).map_or(parked, |held| held.after(parked));

@@ -71,7 +71,8 @@ impl Sources<'_> {
     /// Stores an account, or changes the one with this source and address: whose it is and what it is called.
     pub async fn save_account(&self, account: Account) -> Result<Account, Error> {
         let inner = &self.0.inner;
-        let saved = inner.db.write(move |tx| Box::pin(async move { save_account(tx, account).await })).await?;
+        let saved =
+            inner.db.write(move |tx| Box::pin(async move { save_account(tx, account).await })).await?;
         routing::refresh(inner).await?;
         Ok(saved)
     }
@@ -111,14 +112,23 @@ async fn save_account(tx: &mut Tx, account: Account) -> Result<Account, Error> {
 }
 
 /// The account at an address, as stored now.
-pub(crate) async fn find_account(tx: &mut Tx, source: SourceId, address: &str) -> Result<Option<Account>, Error> {
+pub(crate) async fn find_account(
+    tx: &mut Tx,
+    source: SourceId,
+    address: &str,
+) -> Result<Option<Account>, Error> {
     let sql = "SELECT id, source, app, address, name FROM accounts WHERE source = ?1 AND address = ?2";
     let row = tx.fetch_one(sql, &[source.into(), address.into()]).await?;
     row.map(|row| account(&row)).transpose()
 }
 
 /// Makes an account of an address that was seen for the first time, unless another node has just done so.
-pub(crate) async fn adopt(tx: &mut Tx, source: &Source, address: &str, id: AccountId) -> Result<Account, Error> {
+pub(crate) async fn adopt(
+    tx: &mut Tx,
+    source: &Source,
+    address: &str,
+    id: AccountId,
+) -> Result<Account, Error> {
     let row = vec![source.id.into(), source.app.into(), address.into(), Value::Null, id.into()];
     if tx.insert_new(ACCOUNTS, vec![row]).await?.contains(&true) {
         routing::changed(tx).await?;
@@ -127,7 +137,8 @@ pub(crate) async fn adopt(tx: &mut Tx, source: &Source, address: &str, id: Accou
 }
 
 pub(crate) async fn load_all(tx: &mut Tx) -> Result<Vec<Source>, Error> {
-    let rows = tx.fetch_all("SELECT id, app, platform, name, path, doc FROM sources ORDER BY id", &[]).await?;
+    let rows =
+        tx.fetch_all("SELECT id, app, platform, name, path, doc FROM sources ORDER BY id", &[]).await?;
     rows.iter().map(source).collect()
 }
 
@@ -159,7 +170,8 @@ fn source(row: &Row) -> Result<Source, Error> {
         path: row.opt_text(4)?,
         secrets: doc.secrets.iter().filter_map(SecretDoc::to_secret).collect(),
         settings: Settings::new(doc.settings),
-        unknown_accounts: UnknownAccounts::parse(&doc.unknown_accounts).unwrap_or(UnknownAccounts::Quarantine),
+        unknown_accounts: UnknownAccounts::parse(&doc.unknown_accounts)
+            .unwrap_or(UnknownAccounts::Quarantine),
         allowed_networks: doc.allowed_networks,
         rate_per_second: doc.rate_per_second,
     })

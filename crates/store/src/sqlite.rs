@@ -42,17 +42,20 @@ pub(crate) struct Sqlite {
 
 impl Sqlite {
     /// Opens (and makes) the database in `folder`.
-    pub(crate) fn open(folder: &Path, faults: Faults) -> Result<Sqlite, Error> {
+    pub(crate) fn open(folder: &Path, faults: &Faults) -> Result<Sqlite, Error> {
         let version = rusqlite::version_number();
         if version < VERSION_MIN {
-            return Err(Error::Config(format!("SQLite {version} is too old: at least {VERSION_MIN} is needed")));
+            return Err(Error::Config(format!(
+                "SQLite {version} is too old: at least {VERSION_MIN} is needed"
+            )));
         }
         make_folder(folder)?;
         let file = folder.join("gancho.db");
         let failed = Arc::new(AtomicBool::new(false));
         let connection = open_writer(&file)?;
         let writer = start_writer(Tx::new(Engine::Sqlite(connection), faults.clone()), Arc::clone(&failed))?;
-        let readers: Result<Vec<_>, Error> = (0..READERS).map(|_| start_reader(&file, faults.clone())).collect();
+        let readers: Result<Vec<_>, Error> =
+            (0..READERS).map(|_| start_reader(&file, faults.clone())).collect();
         Ok(Sqlite { writer, readers: readers?, next_reader: Default::default(), failed })
     }
 
@@ -222,7 +225,11 @@ fn start_writer(mut tx: Tx, failed: Arc<AtomicBool>) -> Result<mpsc::Sender<Job>
 }
 
 /// Runs what is waiting in one transaction; returns whom to tell, and why the commit failed if it did.
-fn run_group(tx: &mut Tx, first: Job, jobs: &mut mpsc::Receiver<Job>) -> (Vec<Told>, Option<rusqlite::Error>) {
+fn run_group(
+    tx: &mut Tx,
+    first: Job,
+    jobs: &mut mpsc::Receiver<Job>,
+) -> (Vec<Told>, Option<rusqlite::Error>) {
     let mut told = Vec::new();
     if let Err(error) = run_plain(tx, "BEGIN IMMEDIATE") {
         told.push(first(None));
@@ -237,6 +244,8 @@ fn run_group(tx: &mut Tx, first: Job, jobs: &mut mpsc::Receiver<Job>) -> (Vec<To
     if committed.is_err() {
         // After a full disk SQLite may have rolled back already; a second time does no harm.
         let _ = run_plain(tx, "ROLLBACK");
+        // It may have let go of what is stored after all.
+        tx.known = None;
     }
     (told, committed.err())
 }
@@ -325,7 +334,11 @@ pub(crate) fn insert_many(connection: &Connection, into: Into, rows: &[Vec<Value
     Ok(())
 }
 
-pub(crate) fn insert_new(connection: &Connection, into: Into, rows: &[Vec<Value>]) -> Result<Vec<bool>, Error> {
+pub(crate) fn insert_new(
+    connection: &Connection,
+    into: Into,
+    rows: &[Vec<Value>],
+) -> Result<Vec<bool>, Error> {
     let mut statement = connection.prepare_cached(&insert_text("INSERT OR IGNORE", into))?;
     rows.iter().map(|row| Ok(statement.execute(rusqlite::params_from_iter(row))? == 1)).collect()
 }

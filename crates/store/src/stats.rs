@@ -68,7 +68,8 @@ impl Stats<'_> {
 
     /// Whether a write reaches the disk now. Changes nothing that anybody sees.
     pub async fn ping(&self) -> Result<(), Error> {
-        let sql = "INSERT INTO meta (name, value) VALUES ('ping', 1) ON CONFLICT (name) DO UPDATE SET value = 1";
+        let sql =
+            "INSERT INTO meta (name, value) VALUES ('ping', 1) ON CONFLICT (name) DO UPDATE SET value = 1";
         self.0.inner.db.write(move |tx| Box::pin(async move { tx.execute(sql, &[]).await })).await.map(|_| ())
     }
 }
@@ -90,7 +91,8 @@ async fn counts(tx: &mut Tx) -> Result<Counts, Error> {
             AND h.line IS NOT NULL)";
     let stuck_sends = "SELECT count(*) FROM sends s WHERE s.state = 0 AND s.due_at IS NULL AND s.id =
         (SELECT min(id) FROM sends h WHERE h.line = s.line AND h.state <= 1)";
-    let orphans = "SELECT count(*) FROM deliveries d WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.id = d.event)";
+    let orphans =
+        "SELECT count(*) FROM deliveries d WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.id = d.event)";
     Ok(Counts {
         receipts: count(tx, "SELECT count(*) FROM receipts", &[]).await?,
         events: count(tx, "SELECT count(*) FROM events", &[]).await?,

@@ -83,11 +83,16 @@ struct Known {
 }
 
 impl Known {
-    async fn find(tx: &mut Tx, news: &[(AccountId, &Status)], keys: BTreeSet<MessageKey>) -> Result<Known, Error> {
+    async fn find(
+        tx: &mut Tx,
+        news: &[(AccountId, &Status)],
+        keys: BTreeSet<MessageKey>,
+    ) -> Result<Known, Error> {
         let mut known = Known { sends: BTreeMap::new(), by_message: HashMap::new() };
         let by_message = "SELECT id, conversation, message_state, line, state, message_id FROM sends
             WHERE account = ?1 AND message_id = ?2 ORDER BY id";
-        let asked: Vec<Vec<Value>> = keys.iter().map(|(account, id)| vec![(*account).into(), id.as_str().into()]).collect();
+        let asked: Vec<Vec<Value>> =
+            keys.iter().map(|(account, id)| vec![(*account).into(), id.as_str().into()]).collect();
         for (key, rows) in keys.into_iter().zip(tx.fetch_many(by_message, &asked).await?) {
             if let Some(row) = rows.first() {
                 let id = known.add(row)?;
@@ -104,11 +109,15 @@ impl Known {
         let by_id = "SELECT id, conversation, message_state, line, state, message_id FROM sends
             WHERE id = ?1 AND account = ?2";
         for one @ (account, status) in news {
-            let Some(id) = status.correlation.as_deref().and_then(|text| text.parse::<SendId>().ok()) else { continue };
+            let Some(id) = status.correlation.as_deref().and_then(|text| text.parse::<SendId>().ok()) else {
+                continue;
+            };
             if self.by_message.contains_key(&key_of(one)) {
                 continue;
             }
-            let Some(row) = tx.fetch_one(by_id, &[id.into(), (*account).into()]).await? else { continue };
+            let Some(row) = tx.fetch_one(by_id, &[id.into(), (*account).into()]).await? else {
+                continue;
+            };
             let id = self.add(&row)?;
             self.by_message.insert(key_of(one), id);
             let parked = unpark(tx, *account, &status.message_id).await?;
@@ -136,7 +145,10 @@ impl Known {
     fn apply(&mut self, key: &MessageKey, status: &Status) -> Option<Option<ConversationId>> {
         let standing = self.sends.get_mut(self.by_message.get(key)?)?;
         standing.state = Some(standing.state.map_or(status.state, |held| held.after(status.state)));
-        standing.message_id = Some(status.message_id.clone());
+        // What we tell of a send that was never taken has no other id than the send's own.
+        if status.correlation.as_deref() != Some(&status.message_id) {
+            standing.message_id = Some(status.message_id.clone());
+        }
         Some(standing.conversation)
     }
 
@@ -144,9 +156,10 @@ impl Known {
         let lines: BTreeSet<i64> =
             self.sends.values().filter(|standing| standing.is_open).map(|standing| standing.line).collect();
         sends::lock_lines(tx, lines.iter().copied()).await?;
-        // A status proves that the platform took the message, whatever its answer to the call was.
+        // A status proves that the platform took the message, whatever its answer to the call was. That a dead one has
+        // failed is what we say of it ourselves.
         let sql = "UPDATE sends SET message_state = ?2, message_id = ?3, due_at = NULL, lease = NULL,
-            state = CASE WHEN state = ?5 THEN state ELSE ?4 END WHERE id = ?1";
+            state = CASE WHEN state = ?5 OR (state = ?6 AND ?2 = ?7) THEN state ELSE ?4 END WHERE id = ?1";
         let args = |(id, standing): (SendId, Standing)| {
             vec![
                 id.into(),
@@ -154,6 +167,8 @@ impl Known {
                 Value::from(standing.message_id),
                 Value::Int(SendState::Taken.code()),
                 Value::Int(SendState::Cancelled.code()),
+                Value::Int(SendState::Dead.code()),
+                MessageState::Failed.as_str().into(),
             ]
         };
         tx.execute_many(sql, &self.sends.into_iter().map(args).collect::<Vec<_>>()).await?;
@@ -165,7 +180,11 @@ impl Known {
 }
 
 /// The furthest state among the statuses parked for a message, which are taken out.
-pub(crate) async fn unpark(tx: &mut Tx, account: AccountId, message_id: &str) -> Result<Option<MessageState>, Error> {
+pub(crate) async fn unpark(
+    tx: &mut Tx,
+    account: AccountId,
+    message_id: &str,
+) -> Result<Option<MessageState>, Error> {
     let args = [account.into(), Value::from(message_id)];
     let found =
         tx.fetch_all("SELECT state_name FROM parked WHERE account = ?1 AND message_id = ?2", &args).await?;

@@ -1,5 +1,7 @@
 //! Where a story's data lives: a folder, or a database of its own; gone afterwards.
 
+pub mod server;
+
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -48,6 +50,16 @@ impl Place {
             .context("psql is needed to make a database")?;
         anyhow::ensure!(status.success(), "the database could not be made");
         Ok(Some(Place { store: server.replacen("/postgres?", &format!("/{name}?"), 1), folder: None }))
+    }
+
+    /// An embedded store in a folder that somebody else looks after.
+    pub fn at(folder: &std::path::Path) -> Place {
+        Place { store: format!("sqlite:{}", folder.display()), folder: None }
+    }
+
+    /// The database at a URL that somebody else looks after.
+    pub fn on(url: &str) -> Place {
+        Place { store: url.to_owned(), folder: None }
     }
 
     /// The folder of an embedded store.

@@ -9,10 +9,7 @@ const REGISTRY: &str = "crates/platforms/src/registry.rs";
 
 /// Finds what is missing of each platform's folder.
 pub fn check(repository: &Repository) -> Vec<Violation> {
-    let folders = repository
-        .names_in(SRC)
-        .into_iter()
-        .filter(|name| !name.ends_with(".rs"));
+    let folders = repository.names_in(SRC).into_iter().filter(|name| !name.ends_with(".rs"));
     folders
         .filter(|name| !is_beside_a_file(repository, name))
         .flat_map(|name| missing(repository, name))
@@ -43,11 +40,7 @@ fn missing(repository: &Repository, name: &str) -> Vec<Violation> {
     for language in ["md", "es.md"] {
         let guide = format!("docs/guides/{}.{language}", name.replace('_', "-"));
         if repository.file(&guide).is_none() {
-            violations.push(Violation::new(
-                &home,
-                1,
-                format!("{name} has no guide: write {guide}"),
-            ));
+            violations.push(Violation::new(&home, 1, format!("{name} has no guide: write {guide}")));
         }
     }
     violations
@@ -56,10 +49,7 @@ fn missing(repository: &Repository, name: &str) -> Vec<Violation> {
 /// Whether a test of the folder asserts something about a payload: one in a fixture, or one in the test itself.
 fn is_tested(repository: &Repository, name: &str) -> bool {
     let folder = format!("{SRC}{name}/");
-    let has_fixtures = repository
-        .under(&format!("crates/platforms/fixtures/{name}/"))
-        .next()
-        .is_some();
+    let has_fixtures = repository.under(&format!("crates/platforms/fixtures/{name}/")).next().is_some();
     repository.under(&folder).any(|file| {
         let source = Source::read(&file.text);
         let has_tests = source.lines_of(&["#", "[", "test", "]"]).next().is_some();

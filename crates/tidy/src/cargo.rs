@@ -47,10 +47,8 @@ impl Crate {
 
     /// The line of its manifest that names a dependency, or the first.
     pub fn line_of(&self, manifest: &str, dependency: &str) -> usize {
-        let names = |line: &str| {
-            line.strip_prefix(dependency)
-                .is_some_and(|rest| rest.starts_with(['.', ' ', '=']))
-        };
+        let names =
+            |line: &str| line.strip_prefix(dependency).is_some_and(|rest| rest.starts_with(['.', ' ', '=']));
         manifest.lines().position(names).map_or(1, |at| at + 1)
     }
 }
@@ -65,15 +63,9 @@ pub fn crates() -> anyhow::Result<Vec<Crate>> {
         .current_dir(&top)
         .output()
         .context("cargo cannot be run")?;
-    ensure!(
-        asked.status.success(),
-        "cargo metadata: {}",
-        String::from_utf8_lossy(&asked.stderr)
-    );
+    ensure!(asked.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&asked.stderr));
     let metadata: Value = serde_json::from_slice(&asked.stdout)?;
-    let mut crates: Vec<Crate> = items(&metadata["packages"])
-        .map(|package| read(package, &top))
-        .collect();
+    let mut crates: Vec<Crate> = items(&metadata["packages"]).map(|package| read(package, &top)).collect();
     crates.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(crates)
 }
@@ -82,28 +74,18 @@ fn read(package: &Value, top: &Path) -> Crate {
     Crate {
         name: text(&package["name"]),
         description: text(&package["description"]),
-        is_publishable: package["publish"]
-            .as_array()
-            .is_none_or(|registries| !registries.is_empty()),
+        is_publishable: package["publish"].as_array().is_none_or(|registries| !registries.is_empty()),
         dependencies: items(&package["dependencies"]).map(dependency).collect(),
-        roots: items(&package["targets"])
-            .map(|target| from_top(&text(&target["src_path"]), top))
-            .collect(),
+        roots: items(&package["targets"]).map(|target| from_top(&text(&target["src_path"]), top)).collect(),
     }
 }
 
 fn dependency(line: &Value) -> Dependency {
-    Dependency {
-        name: text(&line["name"]),
-        is_ours: line["path"].is_string(),
-        is_dev: line["kind"] == "dev",
-    }
+    Dependency { name: text(&line["name"]), is_ours: line["path"].is_string(), is_dev: line["kind"] == "dev" }
 }
 
 fn from_top(path: &str, top: &Path) -> String {
-    Path::new(path)
-        .strip_prefix(top)
-        .map_or_else(|_| path.to_owned(), |below| below.display().to_string())
+    Path::new(path).strip_prefix(top).map_or_else(|_| path.to_owned(), |below| below.display().to_string())
 }
 
 fn items(value: &Value) -> impl Iterator<Item = &Value> {

@@ -19,14 +19,8 @@ const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
 /// Finds decisions without a number of their own, without a part, or too long to be read.
 pub fn check_decisions(repository: &Repository) -> Vec<Violation> {
-    let pages: Vec<&File> = repository
-        .under(DECISIONS)
-        .filter(|file| file.path.ends_with(".md"))
-        .collect();
-    let numbered = pages
-        .iter()
-        .zip(1..)
-        .filter_map(|(page, number)| misnumbered(page, number));
+    let pages: Vec<&File> = repository.under(DECISIONS).filter(|file| file.path.ends_with(".md")).collect();
+    let numbered = pages.iter().zip(1..).filter_map(|(page, number)| misnumbered(page, number));
     let mut violations: Vec<Violation> = numbered.take(1).collect();
     violations.extend(pages.into_iter().flat_map(unlike_a_decision));
     violations
@@ -42,12 +36,9 @@ fn misnumbered(page: &File, number: usize) -> Option<Violation> {
 
 fn unlike_a_decision(page: &File) -> Vec<Violation> {
     let lines = page.text.lines().count();
-    let absent = DECISION_PARTS
-        .iter()
-        .filter(|part| page.text.lines().all(|line| line != **part));
-    let mut violations: Vec<Violation> = absent
-        .map(|part| Violation::new(&page.path, 1, format!("a decision has a part `{part}`")))
-        .collect();
+    let absent = DECISION_PARTS.iter().filter(|part| page.text.lines().all(|line| line != **part));
+    let mut violations: Vec<Violation> =
+        absent.map(|part| Violation::new(&page.path, 1, format!("a decision has a part `{part}`"))).collect();
     if lines > DECISION_LINES_MAX {
         let words = format!("{lines} lines: a decision is a page of at most {DECISION_LINES_MAX}");
         violations.push(Violation::new(&page.path, DECISION_LINES_MAX, words));
@@ -57,16 +48,9 @@ fn unlike_a_decision(page: &File) -> Vec<Violation> {
 
 /// Finds a changelog that has no place for what comes next.
 pub fn check_changelog(repository: &Repository) -> Vec<Violation> {
-    let has_section = repository
-        .text(CHANGELOG)
-        .lines()
-        .any(|line| line.starts_with("## [Unreleased]"));
+    let has_section = repository.text(CHANGELOG).lines().any(|line| line.starts_with("## [Unreleased]"));
     let words = "there is no section `## [Unreleased]`: what users will notice goes there";
-    if has_section {
-        Vec::new()
-    } else {
-        vec![Violation::new(CHANGELOG, 1, words)]
-    }
+    if has_section { Vec::new() } else { vec![Violation::new(CHANGELOG, 1, words)] }
 }
 
 /// Finds migrations that only one engine has.
@@ -93,7 +77,11 @@ pub fn check_error_pages(repository: &Repository) -> Vec<Violation> {
     let source = Source::read(repository.text(PROBLEMS));
     let mut codes = source.literals_after(&["=", ">"]).peekable();
     if codes.peek().is_none() {
-        return vec![Violation::new(PROBLEMS, 1, "no error code is found here: tell crates/tidy where they are")];
+        return vec![Violation::new(
+            PROBLEMS,
+            1,
+            "no error code is found here: tell crates/tidy where they are",
+        )];
     }
     let unexplained = codes.filter_map(|code| {
         let page = format!("{ERROR_PAGES}{}.md", code.text.trim_matches('"'));
@@ -105,16 +93,8 @@ pub fn check_error_pages(repository: &Repository) -> Vec<Violation> {
 
 /// Finds paths and registries of the machine that somebody wrote on.
 pub fn check_machines(repository: &Repository) -> Vec<Violation> {
-    let others = repository
-        .files
-        .iter()
-        .filter(|file| !file.path.starts_with(OURSELVES));
-    others
-        .flat_map(|file| {
-            file.lines()
-                .filter_map(|(line, text)| of_a_machine(file, line, text))
-        })
-        .collect()
+    let others = repository.files.iter().filter(|file| !file.path.starts_with(OURSELVES));
+    others.flat_map(|file| file.lines().filter_map(|(line, text)| of_a_machine(file, line, text))).collect()
 }
 
 fn of_a_machine(file: &File, line: usize, text: &str) -> Option<Violation> {
@@ -142,10 +122,7 @@ mod tests {
     use super::*;
 
     fn decision(number: usize) -> String {
-        format!(
-            "# {number}. A title\n\n{}\n",
-            DECISION_PARTS.join("\n\nText.\n\n")
-        )
+        format!("# {number}. A title\n\n{}\n", DECISION_PARTS.join("\n\nText.\n\n"))
     }
 
     #[test]
@@ -173,17 +150,8 @@ mod tests {
 
     #[test]
     fn a_changelog_has_a_place_for_what_comes_next() {
-        assert_eq!(
-            check_changelog(&Repository::of(&[(
-                CHANGELOG,
-                "# Changelog\n\n## [Unreleased]\n"
-            )])),
-            []
-        );
-        assert_eq!(
-            check_changelog(&Repository::of(&[(CHANGELOG, "# Changelog\n\n## 0.1.0\n")])).len(),
-            1
-        );
+        assert_eq!(check_changelog(&Repository::of(&[(CHANGELOG, "# Changelog\n\n## [Unreleased]\n")])), []);
+        assert_eq!(check_changelog(&Repository::of(&[(CHANGELOG, "# Changelog\n\n## 0.1.0\n")])).len(), 1);
     }
 
     #[test]
@@ -193,11 +161,7 @@ mod tests {
             ("crates/store/migrations/postgres/0001_a.sql", ""),
         ];
         assert_eq!(check_migrations(&Repository::of(&pair)), []);
-        assert!(
-            check_migrations(&Repository::of(&pair[1..]))[0]
-                .words
-                .ends_with("sqlite/0001_a.sql")
-        );
+        assert!(check_migrations(&Repository::of(&pair[1..]))[0].words.ends_with("sqlite/0001_a.sql"));
     }
 
     #[test]
@@ -213,18 +177,11 @@ mod tests {
 
     #[test]
     fn a_text_that_tells_of_a_machine_is_named_with_its_line() {
-        for text in [
-            "see /home/ana/x",
-            "(`/work/main`)",
-            "HOME=/root/",
-            "source = \"sparse+https://mirror.test/\"",
-        ] {
+        for text in
+            ["see /home/ana/x", "(`/work/main`)", "HOME=/root/", "source = \"sparse+https://mirror.test/\""]
+        {
             let all = check_machines(&Repository::of(&[("docs/x.md", &format!("\n{text}\n"))]));
-            assert_eq!(
-                (all.len(), all.first().map(|found| found.line)),
-                (1, Some(2)),
-                "{text}"
-            );
+            assert_eq!((all.len(), all.first().map(|found| found.line)), (1, Some(2)), "{text}");
         }
     }
 

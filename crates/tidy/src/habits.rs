@@ -18,15 +18,8 @@ pub fn check_unwraps(repository: &Repository) -> Vec<Violation> {
         let source = Source::read(&file.text);
         let tests = source.test_lines();
         let in_code = |line: &usize| !is_within(&tests, *line);
-        let lines = source
-            .lines_of(&[".", "unwrap", "(", ")"])
-            .filter(in_code)
-            .collect::<Vec<_>>();
-        found(
-            file,
-            lines,
-            "unwrap says nothing: return the error, or `expect` with why it cannot fail",
-        )
+        let lines = source.lines_of(&[".", "unwrap", "(", ")"]).filter(in_code).collect::<Vec<_>>();
+        found(file, lines, "unwrap says nothing: return the error, or `expect` with why it cannot fail")
     })
     .collect()
 }
@@ -38,11 +31,7 @@ pub fn check_ignored(repository: &Repository) -> Vec<Violation> {
         .flat_map(|file| {
             let source = Source::read(&file.text);
             let lines = source.lines_of(&["#", "[", "ignore"]).collect();
-            found(
-                file,
-                lines,
-                "a test that is skipped tells nothing: mend it or remove it",
-            )
+            found(file, lines, "a test that is skipped tells nothing: mend it or remove it")
         })
         .collect()
 }
@@ -55,18 +44,9 @@ pub fn check_sleeps(repository: &Repository) -> Vec<Violation> {
 fn sleeps(file: &File) -> Vec<Violation> {
     let source = Source::read(&file.text);
     let tests = source.test_lines();
-    let has_reason = |line: usize| {
-        file.text
-            .lines()
-            .nth(line - 1)
-            .is_some_and(|text| text.contains(REASON))
-    };
+    let has_reason = |line: usize| file.text.lines().nth(line - 1).is_some_and(|text| text.contains(REASON));
     let in_tests = |line: &usize| file.is_test() || is_within(&tests, *line);
-    let lines = source
-        .lines_of(&["sleep", "("])
-        .filter(in_tests)
-        .filter(|line| !has_reason(*line))
-        .collect();
+    let lines = source.lines_of(&["sleep", "("]).filter(in_tests).filter(|line| !has_reason(*line)).collect();
     found(
         file,
         lines,
@@ -83,25 +63,15 @@ pub fn check_promises(repository: &Repository) -> Vec<Violation> {
     let others = code.filter(|file| !file.path.starts_with(OURSELVES));
     others
         .flat_map(|file| {
-            let lines = file
-                .lines()
-                .filter(|(_, text)| is_bare_promise(text))
-                .map(|(line, _)| line)
-                .collect();
-            found(
-                file,
-                lines,
-                "name the issue this waits for, as in `#12`, or do it now",
-            )
+            let lines =
+                file.lines().filter(|(_, text)| is_bare_promise(text)).map(|(line, _)| line).collect();
+            found(file, lines, "name the issue this waits for, as in `#12`, or do it now")
         })
         .collect()
 }
 
 fn is_bare_promise(text: &str) -> bool {
-    let has_number = text
-        .split('#')
-        .skip(1)
-        .any(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    let has_number = text.split('#').skip(1).any(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
     let mut words = text.split(|c: char| !c.is_ascii_alphanumeric());
     !has_number && words.any(|word| PROMISES.contains(&word))
 }
@@ -111,10 +81,7 @@ fn is_within(ranges: &[RangeInclusive<usize>], line: usize) -> bool {
 }
 
 fn found(file: &File, lines: Vec<usize>, words: &str) -> Vec<Violation> {
-    lines
-        .into_iter()
-        .map(|line| Violation::new(&file.path, line, words))
-        .collect()
+    lines.into_iter().map(|line| Violation::new(&file.path, line, words)).collect()
 }
 
 #[cfg(test)]
@@ -142,26 +109,18 @@ mod tests {
             let code = format!("#[test]\n{attribute}\nfn t() {{}}");
             assert_eq!(lines(&check_ignored(&at("crates/store/src/db.rs", &code))), [2]);
         }
-        assert_eq!(
-            check_ignored(&at("crates/store/src/db.rs", "// #[ignore]\nfn ignore() {}")),
-            []
-        );
+        assert_eq!(check_ignored(&at("crates/store/src/db.rs", "// #[ignore]\nfn ignore() {}")), []);
     }
 
     #[test]
     fn a_sleep_in_a_test_is_named_unless_it_says_why() {
         let bare = "async fn t() {\n  tokio::time::sleep(SECOND).await;\n}";
-        assert_eq!(
-            lines(&check_sleeps(&at("crates/store/tests/it/main.rs", bare))),
-            [2]
-        );
+        assert_eq!(lines(&check_sleeps(&at("crates/store/tests/it/main.rs", bare))), [2]);
         let inline = format!("#[cfg(test)]\nmod tests {{\n{bare}\n}}");
         assert_eq!(lines(&check_sleeps(&at("crates/store/src/db.rs", &inline))), [4]);
         assert_eq!(check_sleeps(&at("crates/store/src/db.rs", bare)), []);
-        let said = bare.replace(
-            ".await;",
-            ".await; // sleeps because the process under test has no signal to give",
-        );
+        let said =
+            bare.replace(".await;", ".await; // sleeps because the process under test has no signal to give");
         assert_eq!(check_sleeps(&at("crates/store/tests/it/main.rs", &said)), []);
     }
 

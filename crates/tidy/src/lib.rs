@@ -31,11 +31,7 @@ pub struct Violation {
 impl Violation {
     /// A violation at a line of a file.
     pub fn new(file: &str, line: usize, words: impl Into<String>) -> Violation {
-        Violation {
-            file: file.to_owned(),
-            line,
-            words: words.into(),
-        }
+        Violation { file: file.to_owned(), line, words: words.into() }
     }
 }
 

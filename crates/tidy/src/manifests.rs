@@ -17,62 +17,38 @@ const LINTS: [&str; 6] = [
     "unwrap_used = \"warn\"",
 ];
 /// Calls that only the one place that is allowed to may make.
-const BANNED_CALLS: [&str; 4] = [
-    "std::time::SystemTime::now",
-    "std::time::Instant::now",
-    "std::env::var",
-    "std::env::var_os",
-];
+const BANNED_CALLS: [&str; 4] =
+    ["std::time::SystemTime::now", "std::time::Instant::now", "std::env::var", "std::env::var_os"];
 
 /// Finds lints of the workspace that are gone.
 pub fn check_workspace(repository: &Repository) -> Vec<Violation> {
     let manifest = repository.text(WORKSPACE);
-    let gone = LINTS
-        .iter()
-        .filter(|lint| manifest.lines().all(|line| line != **lint));
+    let gone = LINTS.iter().filter(|lint| manifest.lines().all(|line| line != **lint));
     let gone =
         gone.map(|lint| Violation::new(WORKSPACE, 1, format!("the workspace's lints must hold `{lint}`")));
     let clippy = repository.text(CLIPPY);
-    let free = BANNED_CALLS
-        .iter()
-        .filter(|call| !clippy.contains(&format!("path = \"{call}\"")));
+    let free = BANNED_CALLS.iter().filter(|call| !clippy.contains(&format!("path = \"{call}\"")));
     gone.chain(free.map(|call| Violation::new(CLIPPY, 1, format!("must ban {call}, with the reason"))))
         .collect()
 }
 
 /// Finds manifests that leave something out.
 pub fn check_crates(repository: &Repository, crates: &[Crate]) -> Vec<Violation> {
-    crates
-        .iter()
-        .flat_map(|one| left_out(one, repository.text(&one.manifest())))
-        .collect()
+    crates.iter().flat_map(|one| left_out(one, repository.text(&one.manifest()))).collect()
 }
 
 fn left_out(one: &Crate, manifest: &str) -> Vec<Violation> {
     let lints = manifest.contains("[lints]\nworkspace = true");
     let test_binaries = one.roots.iter().filter(|root| root.contains("/tests/"));
-    let is_one_binary = test_binaries
-        .clone()
-        .all(|root| root.ends_with("/tests/it/main.rs"));
+    let is_one_binary = test_binaries.clone().all(|root| root.ends_with("/tests/it/main.rs"));
     let rules = [
-        (
-            !one.description.is_empty(),
-            "say in `description` what the crate is for",
-        ),
-        (
-            !one.is_publishable,
-            "set `publish.workspace = true`, so that it is never published",
-        ),
+        (!one.description.is_empty(), "say in `description` what the crate is for"),
+        (!one.is_publishable, "set `publish.workspace = true`, so that it is never published"),
         (lints, "add `[lints]` with `workspace = true`"),
-        (
-            is_one_binary,
-            "put all integration tests into one binary: tests/it/main.rs",
-        ),
+        (is_one_binary, "put all integration tests into one binary: tests/it/main.rs"),
     ];
     let broken = rules.into_iter().filter(|(holds, _)| !holds);
-    broken
-        .map(|(_, words)| Violation::new(&one.manifest(), 1, words))
-        .collect()
+    broken.map(|(_, words)| Violation::new(&one.manifest(), 1, words)).collect()
 }
 
 #[cfg(test)]
@@ -81,9 +57,8 @@ mod tests {
 
     #[test]
     fn a_lint_or_a_ban_that_is_gone_is_named() {
-        let clippy = BANNED_CALLS
-            .map(|call| format!("{{ path = \"{call}\", reason = \"passed in\" }}"))
-            .join("\n");
+        let clippy =
+            BANNED_CALLS.map(|call| format!("{{ path = \"{call}\", reason = \"passed in\" }}")).join("\n");
         let whole = Repository::of(&[(WORKSPACE, &LINTS.join("\n")), (CLIPPY, &clippy)]);
         assert_eq!(check_workspace(&whole), []);
         let weak = LINTS.join("\n").replace("forbid", "deny");

@@ -50,36 +50,22 @@ impl Repository {
             .current_dir(&top)
             .output()
             .context("git cannot be run; the rules are checked in a git checkout")?;
-        ensure!(
-            listed.status.success(),
-            "git ls-files: {}",
-            String::from_utf8_lossy(&listed.stderr)
-        );
+        ensure!(listed.status.success(), "git ls-files: {}", String::from_utf8_lossy(&listed.stderr));
         let listed = String::from_utf8(listed.stdout).context("a path is not UTF-8")?;
         let mut paths: Vec<&str> = listed.split_terminator('\0').collect();
         paths.sort_unstable();
         paths.dedup();
         // A file that is not text, or that was deleted and not yet committed, has nothing to be read.
         let read = |path: &str| {
-            Some(File {
-                path: path.to_owned(),
-                text: std::fs::read_to_string(top.join(path)).ok()?,
-            })
+            Some(File { path: path.to_owned(), text: std::fs::read_to_string(top.join(path)).ok()? })
         };
-        Ok(Repository {
-            files: paths.into_iter().filter_map(read).collect(),
-        })
+        Ok(Repository { files: paths.into_iter().filter_map(read).collect() })
     }
 
     /// A repository of these paths and texts, for examples.
     pub fn of(files: &[(&str, &str)]) -> Repository {
-        let file = |(path, text): &(&str, &str)| File {
-            path: (*path).to_owned(),
-            text: (*text).to_owned(),
-        };
-        Repository {
-            files: files.iter().map(file).collect(),
-        }
+        let file = |(path, text): &(&str, &str)| File { path: (*path).to_owned(), text: (*text).to_owned() };
+        Repository { files: files.iter().map(file).collect() }
     }
 
     /// The file at a path.
@@ -94,23 +80,18 @@ impl Repository {
 
     /// The files below a folder, which is given with its last `/`.
     pub fn under(&self, folder: &str) -> impl Iterator<Item = &File> {
-        self.files
-            .iter()
-            .filter(move |file| file.path.starts_with(folder))
+        self.files.iter().filter(move |file| file.path.starts_with(folder))
     }
 
     /// The Rust files of all crates but this one.
     pub fn rust_files(&self) -> impl Iterator<Item = &File> {
-        self.under("crates/")
-            .filter(|file| file.is_rust() && !file.path.starts_with(OURSELVES))
+        self.under("crates/").filter(|file| file.is_rust() && !file.path.starts_with(OURSELVES))
     }
 
     /// The names of the folders and files directly in a folder, once each.
     pub fn names_in<'r>(&'r self, folder: &str) -> Vec<&'r str> {
-        let mut names: Vec<&str> = self
-            .under(folder)
-            .filter_map(|file| file.path[folder.len()..].split('/').next())
-            .collect();
+        let mut names: Vec<&str> =
+            self.under(folder).filter_map(|file| file.path[folder.len()..].split('/').next()).collect();
         names.dedup();
         names
     }

@@ -65,21 +65,13 @@ impl Source {
     pub fn literals(&self) -> impl Iterator<Item = &Token> {
         let is_doc =
             |at: usize| at >= 2 && self.tokens[at - 1].text == "=" && self.tokens[at - 2].text == "doc";
-        let literals = self
-            .tokens
-            .iter()
-            .enumerate()
-            .filter(|(_, token)| token.kind == Kind::Literal);
-        literals
-            .filter(move |(at, _)| !is_doc(*at))
-            .map(|(_, token)| token)
+        let literals = self.tokens.iter().enumerate().filter(|(_, token)| token.kind == Kind::Literal);
+        literals.filter(move |(at, _)| !is_doc(*at)).map(|(_, token)| token)
     }
 
     /// Literals that stand right after these tokens.
     pub fn literals_after<'s>(&'s self, before: &'s [&str]) -> impl Iterator<Item = &'s Token> {
-        let next = self
-            .places_of(before)
-            .filter_map(|at| self.tokens.get(at + before.len()));
+        let next = self.places_of(before).filter_map(|at| self.tokens.get(at + before.len()));
         next.filter(|token| token.kind == Kind::Literal)
     }
 
@@ -90,9 +82,7 @@ impl Source {
 
     /// The modules that this file declares, outermost or within others.
     pub fn modules(&self) -> Vec<Module> {
-        self.places_of(&["mod"])
-            .filter_map(|at| self.module(at))
-            .collect()
+        self.places_of(&["mod"]).filter_map(|at| self.module(at)).collect()
     }
 
     /// The lines of test modules that stand inside this file, attribute and closing bracket included.
@@ -109,12 +99,7 @@ impl Source {
     fn places_of<'s>(&'s self, wanted: &'s [&str]) -> impl Iterator<Item = usize> {
         let windows = self.tokens.windows(wanted.len()).enumerate();
         windows
-            .filter(|(_, window)| {
-                window
-                    .iter()
-                    .map(|token| token.text.as_str())
-                    .eq(wanted.iter().copied())
-            })
+            .filter(|(_, window)| window.iter().map(|token| token.text.as_str()).eq(wanted.iter().copied()))
             .map(|(at, _)| at)
     }
 
@@ -133,14 +118,10 @@ impl Source {
 
     /// The value of a `#[path = "…"]` among the tokens since the last item.
     fn path_before(&self, at: usize) -> Option<String> {
-        let before = self.tokens[..at]
-            .iter()
-            .rev()
-            .take_while(|token| ![";", "}"].contains(&token.text.as_str()));
+        let before =
+            self.tokens[..at].iter().rev().take_while(|token| ![";", "}"].contains(&token.text.as_str()));
         let before: Vec<&Token> = before.collect();
-        let named = before
-            .windows(3)
-            .find(|window| window[2].text == "path" && window[1].text == "=")?;
+        let named = before.windows(3).find(|window| window[2].text == "path" && window[1].text == "=")?;
         Some(named[0].text.trim_matches('"').to_owned())
     }
 
@@ -163,11 +144,9 @@ fn flatten(stream: TokenStream, tokens: &mut Vec<Token>) {
         let line = tree.span().start().line;
         let mut push = |kind, text: String, line| tokens.push(Token { kind, text, line });
         match tree {
-            TokenTree::Ident(name) => push(
-                Kind::Name,
-                name.to_string().trim_start_matches("r#").to_owned(),
-                line,
-            ),
+            TokenTree::Ident(name) => {
+                push(Kind::Name, name.to_string().trim_start_matches("r#").to_owned(), line);
+            }
             TokenTree::Literal(literal) => push(Kind::Literal, literal.to_string(), line),
             TokenTree::Punct(sign) => push(Kind::Sign, sign.as_char().to_string(), line),
             TokenTree::Group(group) => {
@@ -175,11 +154,7 @@ fn flatten(stream: TokenStream, tokens: &mut Vec<Token>) {
                 push(Kind::Sign, open.to_owned(), line);
                 flatten(group.stream(), tokens);
                 let line = group.span_close().start().line;
-                tokens.push(Token {
-                    kind: Kind::Sign,
-                    text: close.to_owned(),
-                    line,
-                });
+                tokens.push(Token { kind: Kind::Sign, text: close.to_owned(), line });
             }
         }
     }
@@ -214,11 +189,7 @@ mod tests {
     #[test]
     fn comments_and_documentation_are_no_part_of_the_program() {
         let source = Source::read(EXAMPLE);
-        assert!(
-            source
-                .names()
-                .all(|name| name.text != "util" && name.text != "helper")
-        );
+        assert!(source.names().all(|name| name.text != "util" && name.text != "helper"));
         let literals: Vec<usize> = source.literals().map(|literal| literal.line).collect();
         assert_eq!(literals, [3, 7, 10]);
     }
@@ -226,11 +197,8 @@ mod tests {
     #[test]
     fn modules_and_the_lines_of_tests_are_found() {
         let source = Source::read(EXAMPLE);
-        let files: Vec<(String, Option<String>, bool)> = source
-            .modules()
-            .into_iter()
-            .map(|module| (module.name, module.path, module.is_file))
-            .collect();
+        let files: Vec<(String, Option<String>, bool)> =
+            source.modules().into_iter().map(|module| (module.name, module.path, module.is_file)).collect();
         assert_eq!(
             files,
             [

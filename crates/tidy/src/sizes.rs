@@ -7,21 +7,14 @@ use crate::rust::Source;
 /// The most lines of a file, inline tests not counted.
 const FILE_LINES_MAX: usize = 500;
 /// What clippy.toml must hold: lines of a function, and its arguments.
-const THRESHOLDS: [&str; 2] = [
-    "too-many-lines-threshold = 70",
-    "too-many-arguments-threshold = 5",
-];
+const THRESHOLDS: [&str; 2] = ["too-many-lines-threshold = 70", "too-many-arguments-threshold = 5"];
 
 /// Finds files that are too long, and thresholds that were changed.
 pub fn check(repository: &Repository) -> Vec<Violation> {
-    let long = repository
-        .under("crates/")
-        .filter(|file| file.is_rust() && !file.is_test())
-        .filter_map(too_long);
+    let long =
+        repository.under("crates/").filter(|file| file.is_rust() && !file.is_test()).filter_map(too_long);
     let clippy = repository.text("clippy.toml");
-    let changed = THRESHOLDS
-        .iter()
-        .filter(|threshold| clippy.lines().all(|line| line != **threshold));
+    let changed = THRESHOLDS.iter().filter(|threshold| clippy.lines().all(|line| line != **threshold));
     let changed =
         changed.map(|threshold| Violation::new("clippy.toml", 1, format!("must hold `{threshold}`")));
     long.chain(changed).collect()
@@ -32,11 +25,7 @@ fn too_long(file: &File) -> Option<Violation> {
     if all <= FILE_LINES_MAX {
         return None;
     }
-    let tests: usize = Source::read(&file.text)
-        .test_lines()
-        .into_iter()
-        .map(Iterator::count)
-        .sum();
+    let tests: usize = Source::read(&file.text).test_lines().into_iter().map(Iterator::count).sum();
     let lines = all - tests;
     let words = format!("{lines} lines without tests, at most {FILE_LINES_MAX}: split it by what it knows");
     (lines > FILE_LINES_MAX).then(|| Violation::new(&file.path, FILE_LINES_MAX, words))
@@ -47,10 +36,7 @@ mod tests {
     use super::*;
 
     fn found(path: &str, text: &str) -> Vec<Violation> {
-        check(&Repository::of(&[
-            ("clippy.toml", &THRESHOLDS.join("\n")),
-            (path, text),
-        ]))
+        check(&Repository::of(&[("clippy.toml", &THRESHOLDS.join("\n")), (path, text)]))
     }
 
     #[test]
@@ -65,10 +51,7 @@ mod tests {
 
     #[test]
     fn a_threshold_that_was_raised_is_named() {
-        let all = check(&Repository::of(&[(
-            "clippy.toml",
-            "too-many-lines-threshold = 700",
-        )]));
+        let all = check(&Repository::of(&[("clippy.toml", "too-many-lines-threshold = 700")]));
         assert_eq!(all.len(), THRESHOLDS.len());
     }
 }

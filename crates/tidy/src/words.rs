@@ -25,29 +25,21 @@ const SYNONYMS: [(&str, &str); 14] = [
 ];
 
 /// Words in the names of files and modules that say nothing about what is inside.
-const EMPTY_WORDS: [&str; 9] = [
-    "util", "utils", "common", "helper", "helpers", "manager", "misc", "base", "new",
-];
+const EMPTY_WORDS: [&str; 9] =
+    ["util", "utils", "common", "helper", "helpers", "manager", "misc", "base", "new"];
 
 /// Names that other people's libraries have given.
 const FOREIGN_NAMES: [&str; 3] = ["default_provider", "builder_with_provider", "CryptoProvider"];
 
 /// Modules that speak the language of others.
-const FOREIGN_MODULES: [&str; 4] = [
-    "crates/api/src/svix",
-    "crates/api/src/waba",
-    "crates/api/src/whatzme",
-    "crates/simulator/",
-];
+const FOREIGN_MODULES: [&str; 4] =
+    ["crates/api/src/svix", "crates/api/src/waba", "crates/api/src/whatzme", "crates/simulator/"];
 /// Where each folder is such a module.
 const PLATFORMS: &str = "crates/platforms/src/";
 
 /// Finds names of ours that another word should have.
 pub fn check(repository: &Repository) -> Vec<Violation> {
-    repository
-        .rust_files()
-        .flat_map(|file| [wrong_names(file), empty_names(file)].concat())
-        .collect()
+    repository.rust_files().flat_map(|file| [wrong_names(file), empty_names(file)].concat()).collect()
 }
 
 fn wrong_names(file: &File) -> Vec<Violation> {
@@ -55,16 +47,10 @@ fn wrong_names(file: &File) -> Vec<Violation> {
         return Vec::new();
     }
     let source = Source::read(&file.text);
-    let own = source
-        .names()
-        .filter(|name| !FOREIGN_NAMES.contains(&name.text.as_str()));
+    let own = source.names().filter(|name| !FOREIGN_NAMES.contains(&name.text.as_str()));
     let mut violations: Vec<Violation> = own.filter_map(|name| wrong_name(file, name)).collect();
     violations.extend(synonym_in(stem_of(&file.path)).map(|(word, instead)| {
-        Violation::new(
-            &file.path,
-            1,
-            format!("the file is called {word}: our word is {instead}"),
-        )
+        Violation::new(&file.path, 1, format!("the file is called {word}: our word is {instead}"))
     }));
     violations
 }
@@ -76,33 +62,21 @@ fn wrong_name(file: &File, name: &Token) -> Option<Violation> {
 }
 
 fn empty_names(file: &File) -> Vec<Violation> {
-    let modules = Source::read(&file.text)
-        .modules()
-        .into_iter()
-        .filter(|module| !module.is_file);
+    let modules = Source::read(&file.text).modules().into_iter().filter(|module| !module.is_file);
     let inside = modules.map(|module| (module.line, module.name));
     let own = std::iter::once((1, stem_of(&file.path).to_owned()));
     let empty = own.chain(inside).filter(|(_, name)| is_empty_name(name));
     empty
         .map(|(line, name)| {
-            Violation::new(
-                &file.path,
-                line,
-                format!("`{name}` says nothing: name what is inside"),
-            )
+            Violation::new(&file.path, line, format!("`{name}` says nothing: name what is inside"))
         })
         .collect()
 }
 
 fn is_empty_name(name: &str) -> bool {
-    let is_version = name
-        .strip_prefix('v')
-        .is_some_and(|digits| digits.chars().all(|c| c.is_ascii_digit()));
+    let is_version = name.strip_prefix('v').is_some_and(|digits| digits.chars().all(|c| c.is_ascii_digit()));
     let is_second = name.ends_with('2') && !is_version;
-    is_second
-        || words_of(name)
-            .iter()
-            .any(|word| EMPTY_WORDS.contains(&word.as_str()))
+    is_second || words_of(name).iter().any(|word| EMPTY_WORDS.contains(&word.as_str()))
 }
 
 fn synonym_in(name: &str) -> Option<(&'static str, &'static str)> {
@@ -120,10 +94,7 @@ fn words_of(name: &str) -> Vec<String> {
             words.push(String::new());
         }
         was_lower = c.is_lowercase();
-        words
-            .last_mut()
-            .expect("there is always one")
-            .extend(c.to_lowercase().filter(|c| *c != '_'));
+        words.last_mut().expect("there is always one").extend(c.to_lowercase().filter(|c| *c != '_'));
     }
     words
 }
@@ -132,17 +103,11 @@ fn words_of(name: &str) -> Vec<String> {
 fn stem_of(path: &str) -> &str {
     let mut parts = path.trim_end_matches(".rs").rsplit('/');
     let stem = parts.next().unwrap_or_default();
-    if ["mod", "main"].contains(&stem) {
-        parts.next().unwrap_or_default()
-    } else {
-        stem
-    }
+    if ["mod", "main"].contains(&stem) { parts.next().unwrap_or_default() } else { stem }
 }
 
 fn is_foreign(path: &str) -> bool {
-    let is_platform = path
-        .strip_prefix(PLATFORMS)
-        .is_some_and(|rest| rest.contains('/'));
+    let is_platform = path.strip_prefix(PLATFORMS).is_some_and(|rest| rest.contains('/'));
     is_platform || FOREIGN_MODULES.iter().any(|module| path.starts_with(module))
 }
 
@@ -151,25 +116,15 @@ mod tests {
     use super::*;
 
     fn found(path: &str, text: &str) -> Vec<String> {
-        check(&Repository::of(&[(path, text)]))
-            .iter()
-            .map(ToString::to_string)
-            .collect()
+        check(&Repository::of(&[(path, text)])).iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn a_synonym_is_named_with_its_line_in_any_case_and_number() {
-        for name in [
-            "struct Provider;",
-            "fn list_tenants() {}",
-            "enum DeadLetter {}",
-            "const MAX_TOPICS: u8 = 1;",
-        ] {
-            assert_eq!(
-                found("crates/store/src/db.rs", &format!("\n{name}")).len(),
-                1,
-                "{name}"
-            );
+        for name in
+            ["struct Provider;", "fn list_tenants() {}", "enum DeadLetter {}", "const MAX_TOPICS: u8 = 1;"]
+        {
+            assert_eq!(found("crates/store/src/db.rs", &format!("\n{name}")).len(), 1, "{name}");
         }
         assert_eq!(
             found("crates/store/src/db.rs", "\nstruct Ticket;"),
@@ -187,28 +142,16 @@ mod tests {
 
     #[test]
     fn the_words_of_others_are_free_where_their_language_is_spoken() {
-        for path in [
-            "crates/platforms/src/generic/parse.rs",
-            "crates/api/src/svix/mod.rs",
-        ] {
+        for path in ["crates/platforms/src/generic/parse.rs", "crates/api/src/svix/mod.rs"] {
             assert_eq!(found(path, "struct Topic;"), [] as [&str; 0]);
         }
-        assert_eq!(
-            found("crates/platforms/src/registry.rs", "struct Topic;").len(),
-            1
-        );
+        assert_eq!(found("crates/platforms/src/registry.rs", "struct Topic;").len(), 1);
     }
 
     #[test]
     fn a_file_or_module_that_says_nothing_is_named() {
-        for path in [
-            "utils.rs",
-            "http_helpers.rs",
-            "manager/mod.rs",
-            "new_lane.rs",
-            "lane2.rs",
-            "tenant.rs",
-        ] {
+        for path in ["utils.rs", "http_helpers.rs", "manager/mod.rs", "new_lane.rs", "lane2.rs", "tenant.rs"]
+        {
             assert_eq!(found(&format!("crates/store/src/{path}"), "").len(), 1, "{path}");
         }
         assert_eq!(found("crates/store/src/db.rs", "mod common {}").len(), 1);

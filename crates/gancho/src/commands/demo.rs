@@ -24,7 +24,7 @@ use crate::settings::Config;
 use crate::words::Words;
 
 /// How long the whole conversation may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// What each reply is told of: taken, sent, delivered, read.
 const STEPS: [&str; 4] = ["message.accepted", "message.sent", "message.delivered", "message.read"];
 
@@ -103,7 +103,9 @@ impl Stage {
         let wanted = count * (1 + STEPS.len());
         let complete = |attempts: &[Arc<Attempt>]| taken(attempts).count() >= wanted;
         if self.bot.wait_until(PATIENCE, complete).await.is_err() {
-            bail!("only {} of {wanted} events arrived in {PATIENCE:?}", taken(&self.bot.attempts()).count());
+            let arrived = taken(&self.bot.attempts()).count();
+            let last = self.bot.replied().last().map(|reply| (reply.status, reply.answer.clone()));
+            bail!("only {arrived} of {wanted} events arrived in {PATIENCE:?}; the last reply was answered {last:?}");
         }
         let attempts = self.bot.attempts();
         for attempt in taken(&attempts) {

@@ -16,7 +16,7 @@ pub async fn run(config: &Config, name: &str, role: &str) -> anyhow::Result<()> 
     let world = World::real();
     let control = Control::new(open_store(config, &world).await?, world.random.clone(), None);
     let new = NewToken { name: name.to_owned(), role, app: None, expires_at: None };
-    let (_, text) = control.tokens().create(&Actor::of_this_machine("gancho token"), new).await?;
+    let (_, text) = control.tokens().create(&Actor::console(), new).await?;
     println!("{}", text.expose());
     Ok(())
 }

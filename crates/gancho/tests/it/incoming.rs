@@ -9,43 +9,14 @@ use http::Method;
 use model::page::PageRequest;
 use model::receipt::{Reason, ReceiptState};
 use store::receipts::ReceiptFilter;
-use testkit::place::{Engine, Place};
-use testkit::process::{Gancho, free_address};
-use testkit::receiver::{Manner, Receiver};
-use testkit::scene::{Scene, open};
+use testkit::place::Engine;
+use testkit::process::Gancho;
 use testkit::sender::{self, client, message, messages, post_signed, send};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-/// A gateway with one WhatsApp source and one endpoint.
-struct Story {
-    place: Place,
-    gancho: Gancho,
-    receiver: Receiver,
-    url: String,
-}
-
-impl Story {
-    async fn begin(engine: Engine) -> anyhow::Result<Option<Story>> {
-        let Some(place) = Place::fresh(engine).await? else { return Ok(None) };
-        let store = open(&place).await?;
-        let scene = Scene::build(&store).await?;
-        let receiver = Receiver::start(Manner::Good).await?;
-        scene.endpoint(&store, receiver.url(), |endpoint| endpoint.concurrency = 100).await?;
-        drop(store);
-        let address = free_address()?;
-        let gancho = Gancho::start(Path::new(env!("CARGO_BIN_EXE_gancho")), &place, address, &[]).await?;
-        let url = format!("http://{address}/in/{}", scene.source);
-        Ok(Some(Story { place, gancho, receiver, url }))
-    }
-
-    /// Ends the gateway and opens its store to see what it kept.
-    async fn kept(self) -> anyhow::Result<(store::Store, Place)> {
-        anyhow::ensure!(self.gancho.stop().await?, "it ends well");
-        Ok((open(&self.place).await?, self.place))
-    }
-}
+use crate::story::Story;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_of_a_thousand_updates_is_one_receipt_and_a_thousand_events_once() -> anyhow::Result<()> {

@@ -110,13 +110,21 @@ CREATE TABLE events (
     key2 INTEGER
 ) STRICT;
 
--- 128 bits of SHA-256 over source and platform's own id: the proof that an event is new.
+-- 128 bits of SHA-256 over source and platform's own id: the proof that an event is new. In buckets, so that a new
+-- key lands among few (src/dedupe.rs).
 CREATE TABLE dedupe (
+    bucket INTEGER NOT NULL,
     key1 INTEGER NOT NULL,
     key2 INTEGER NOT NULL,
     event INTEGER NOT NULL,
-    PRIMARY KEY (key1, key2)
+    PRIMARY KEY (bucket, key1, key2)
 ) STRICT, WITHOUT ROWID;
+
+-- Filters over the keys of many buckets each, written when no key comes into them any more.
+CREATE TABLE dedupe_filters (
+    generation INTEGER PRIMARY KEY,
+    bits BLOB NOT NULL
+) STRICT;
 
 -- One event owed to one endpoint. due_at is set exactly when it may be claimed.
 CREATE TABLE deliveries (

@@ -34,7 +34,7 @@ async fn a_token_is_found_by_its_hash_until_it_is_revoked() {
         scene.access().save_token(token.clone(), vec![7; 32]).await.expect("saved");
         assert_eq!(scene.access().token(vec![7; 32]).await.expect("a read"), Some(token.clone()));
         assert_eq!(scene.access().token(vec![8; 32]).await.expect("a read"), None);
-        assert_eq!(scene.access().tokens().await.expect("tokens"), [token.clone()]);
+        assert_eq!(scene.access().tokens().await.expect("tokens"), std::slice::from_ref(&token));
         scene.access().revoke_token(token.id).await.expect("revoked");
         assert_eq!(scene.access().token(vec![7; 32]).await.expect("a read"), None);
         assert!(matches!(scene.access().revoke_token(token.id).await, Err(Error::NotFound("token"))));
@@ -45,7 +45,9 @@ async fn a_token_is_found_by_its_hash_until_it_is_revoked() {
 #[tokio::test]
 async fn an_idempotency_key_is_answered_once_and_bound_to_its_request() {
     on_every_engine(async |scene| {
-        let claim = async |caller, body| scene.access().claim_key(caller, "POST /v1/messages", "k", body).await.expect("a claim");
+        let claim = async |caller, body| {
+            scene.access().claim_key(caller, "POST /v1/messages", "k", body).await.expect("a claim")
+        };
         assert_eq!(claim(1, 10).await, Claim::Fresh);
         assert_eq!(claim(1, 10).await, Claim::UnderWay);
         assert_eq!(claim(1, 11).await, Claim::OtherRequest);

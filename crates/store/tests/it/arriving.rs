@@ -29,7 +29,9 @@ async fn an_arrival_becomes_a_receipt_its_events_and_the_deliveries_they_cause()
         assert!(came.intact && came.body == request().body);
 
         let deliveries = scene.all_deliveries().await;
-        assert!(deliveries.iter().all(|one| one.endpoint == endpoint.id && one.state == DeliveryState::Pending));
+        assert!(
+            deliveries.iter().all(|one| one.endpoint == endpoint.id && one.state == DeliveryState::Pending)
+        );
         let event = scene.events().get(deliveries[0].event).await.expect("its event");
         assert_eq!(event.receipt, appended.receipt);
         assert!(event.content.expect("content").contains("hello m2"));
@@ -71,12 +73,36 @@ async fn a_thousand_ids_in_parallel_copies_become_a_thousand_events() {
         let source = scene.source().await;
         let copies = (0..4).flat_map(|_| 0..1000).map(|n| {
             let (scene, source) = (scene.clone(), Arc::clone(&source));
-            async move { scene.receive(&source, vec![message(&format!("m{n}"), &format!("contact {}", n % 50))]).await }
+            async move {
+                scene.receive(&source, vec![message(&format!("m{n}"), &format!("contact {}", n % 50))]).await
+            }
         });
         let appended = join_all(copies).await;
         assert_eq!(appended.iter().map(|one| one.items_new).sum::<u32>(), 1000);
         let counts = scene.stats().counts().await.expect("counts");
         assert_eq!((counts.receipts, counts.events), (4000, 1050));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn old_ids_are_known_after_many_others_and_after_a_new_start() {
+    on_every_engine(async |scene| {
+        let source = scene.source().await;
+        let plain = |n: usize| {
+            let mut event = message(&format!("m{n}"), "ana");
+            event.party = None;
+            event
+        };
+        for thousand in 0..18 {
+            let events = (0..1000).map(|n| plain(thousand * 1000 + n)).collect();
+            assert_eq!(scene.receive(&source, events).await.items_new, 1000);
+        }
+        let again = scene.node(1).await;
+        for node in [&scene, &again] {
+            let repeated = node.receive(&source, (0..18_000).step_by(90).map(plain).collect()).await;
+            assert_eq!((repeated.items, repeated.items_new), (200, 0));
+        }
     })
     .await;
 }
@@ -104,14 +130,19 @@ async fn an_unknown_account_is_adopted_or_waits_in_quarantine_until_it_is_named(
 
         scene.arrivals().append(again).await.expect("read once more");
         let receipt = scene.receipts().get(receipt.id).await.expect("it is kept");
-        assert_eq!((receipt.state, receipt.items_new), (ReceiptState::Accepted, 1), "what it brought stays said");
+        assert_eq!(
+            (receipt.state, receipt.items_new),
+            (ReceiptState::Accepted, 1),
+            "what it brought stays said"
+        );
     })
     .await;
 }
 
 async fn name_account(scene: &Scene, source: &model::source::Source, address: &str) {
     let id: AccountId = scene.fresh_id();
-    let account = Account { id, source: source.id, app: scene.app(), address: address.to_owned(), name: None };
+    let account =
+        Account { id, source: source.id, app: scene.app(), address: address.to_owned(), name: None };
     scene.sources().save_account(account).await.expect("a named account");
 }
 
@@ -169,12 +200,10 @@ async fn a_job_that_fails_in_a_shared_commit_does_not_harm_its_neighbours() {
         for round in 0..50 {
             let mut rival = (*source).clone();
             rival.id = scene.fresh_id();
+            let (sources, stats) = (scene.sources(), scene.stats());
             let event = |n: i32| vec![message(&format!("m{round}.{n}"), "ana")];
-            let (left, refused, right) = tokio::join!(
-                scene.try_receive(&source, event(0)),
-                scene.sources().save(rival),
-                scene.stats().ping(),
-            );
+            let (left, refused, right) =
+                tokio::join!(scene.try_receive(&source, event(0)), sources.save(rival), stats.ping(),);
             assert_eq!(left.expect("a neighbour").items_new, 1);
             assert!(matches!(refused, Err(store::Error::Conflict(_))));
             right.expect("another neighbour");

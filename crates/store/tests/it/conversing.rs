@@ -22,11 +22,28 @@ async fn a_conversation_is_created_once_handed_off_by_an_echo_and_reopened_by_th
         scene.receive(&source, vec![message_touching("m3", &[("wa_id", "ana")], Touch::HumanEcho)]).await;
         let conversation = conversations(&scene).await.remove(0);
         assert_eq!(conversation.state, ConversationState::HandedOff);
-        assert!(scene.conversations().set_state(conversation.id, ConversationState::Resolved).await.expect("resolved"));
-        assert!(!scene.conversations().set_state(conversation.id, ConversationState::Resolved).await.expect("again"));
+        assert!(
+            scene
+                .conversations()
+                .set_state(conversation.id, ConversationState::Resolved)
+                .await
+                .expect("resolved")
+        );
+        assert!(
+            !scene
+                .conversations()
+                .set_state(conversation.id, ConversationState::Resolved)
+                .await
+                .expect("again")
+        );
         scene.receive(&source, vec![message("m4", "ana")]).await;
         assert_eq!(
-            scene.event_types().await.iter().filter(|name| name.starts_with("conversation")).collect::<Vec<_>>(),
+            scene
+                .event_types()
+                .await
+                .iter()
+                .filter(|name| name.starts_with("conversation"))
+                .collect::<Vec<_>>(),
             ["conversation.created", "conversation.handoff", "conversation.reopened"]
         );
         let conversation = scene.conversations().get(conversation.id).await.expect("it is there");
@@ -48,7 +65,8 @@ async fn a_contact_is_found_by_any_of_its_names() {
         assert_eq!(contacts(&scene).await.len(), 1);
         let conversation = conversations(&scene).await.remove(0);
         let names = vec![Identifier::new("wa_id", "unknown"), Identifier::new("bsuid", "US.1")];
-        let found = scene.conversations().with(scene.app(), conversation.account, names).await.expect("a read");
+        let found =
+            scene.conversations().with(scene.app(), conversation.account, names).await.expect("a read");
         assert_eq!(found.map(|found| found.id), Some(conversation.id));
     })
     .await;

@@ -29,7 +29,8 @@ async fn a_changed_body_is_found_where_it_would_be_sent() {
         let mut whole = message("m1", "ana");
         whole.content = Content::Body;
         let appended = scene.receive(&source, vec![whole]).await;
-        let other_byte = if scene.is_embedded() { "CAST('}' || substr(body, 2) AS BLOB)" } else { "set_byte(body, 0, 7)" };
+        let other_byte =
+            if scene.is_embedded() { "CAST('}' || substr(body, 2) AS BLOB)" } else { "set_byte(body, 0, 7)" };
         scene.raw(&format!("UPDATE bodies SET body = {other_byte}")).await;
         assert!(scene.claim(10).await[0].damaged);
         let came = scene.receipts().came(appended.receipt.expect("a receipt")).await.expect("a read");
@@ -44,7 +45,9 @@ async fn an_event_that_cannot_be_read_at_all_does_not_stop_the_others() {
         let (source, _) = (scene.source().await, scene.endpoint().await);
         scene.receive(&source, vec![message("m1", "ana"), message("m2", "leo")]).await;
         let first = scene.all_deliveries().await.pop().expect("a delivery");
-        scene.raw(&format!("UPDATE events SET event_type = 'not a type!' WHERE id = {}", first.event.raw())).await;
+        scene
+            .raw(&format!("UPDATE events SET event_type = 'not a type!' WHERE id = {}", first.event.raw()))
+            .await;
         let claimed = scene.claim(10).await;
         assert_eq!(claimed.iter().map(|one| one.damaged).collect::<Vec<_>>(), [true, false]);
         assert_eq!(claimed[0].event.id, first.event);
@@ -57,7 +60,9 @@ async fn text_that_is_no_longer_utf8_is_damage_and_not_a_failed_claim() {
     on_sqlite(async |scene| {
         let (source, _) = (scene.source().await, scene.endpoint().await);
         scene.receive(&source, vec![message("m1", "ana")]).await;
-        scene.raw("UPDATE events SET content = CAST(x'7bff7d' AS TEXT) WHERE event_type = 'message.received'").await;
+        scene
+            .raw("UPDATE events SET content = CAST(x'7bff7d' AS TEXT) WHERE event_type = 'message.received'")
+            .await;
         assert!(scene.claim(10).await[0].damaged);
     })
     .await;

@@ -56,7 +56,10 @@ async fn a_lease_that_ran_out_passes_on_and_its_late_record_is_refused() {
         assert!(matches!(scene.record(&late, Next::Delivered).await, Err(Error::LeaseLost)));
         let at = scene.now().plus(Duration::from_secs(1));
         scene.record(&current, Next::RetryAt(at)).await.expect("a record");
-        assert!(matches!(scene.record(&late, Next::Delivered).await, Err(Error::LeaseLost)), "also when nobody holds one");
+        assert!(
+            matches!(scene.record(&late, Next::Delivered).await, Err(Error::LeaseLost)),
+            "also when nobody holds one"
+        );
         assert_eq!(scene.deliveries().get(late.id).await.expect("it").attempts, 1);
     })
     .await;
@@ -80,7 +83,8 @@ async fn an_endpoint_gets_no_more_than_its_concurrency_counting_what_is_under_wa
     on_every_engine(async |scene| {
         let endpoint = scene.endpoint().await;
         receive_many(&scene, "m", 30).await;
-        let claim = async |busy: Busy| scene.deliveries().claim(100, busy, LEASE).await.expect("a claim").len();
+        let claim =
+            async |busy: Busy| scene.deliveries().claim(100, busy, LEASE).await.expect("a claim").len();
         assert_eq!(claim(Busy::from([(endpoint.id, (7, 0))])).await, 3);
         assert_eq!(claim(Busy::from([(endpoint.id, (10, 0))])).await, 0);
         assert_eq!(claim(Busy::new()).await, 10);
@@ -96,7 +100,10 @@ async fn fail_once(scene: &Scene, count: usize) {
         assert!(!claimed.is_empty());
         left -= claimed.len();
         for one in claimed {
-            scene.record(&one, Next::RetryAt(scene.now().plus(Duration::from_secs(1)))).await.expect("a record");
+            scene
+                .record(&one, Next::RetryAt(scene.now().plus(Duration::from_secs(1))))
+                .await
+                .expect("a record");
         }
     }
     scene.clock.advance(Duration::from_secs(1));
@@ -139,7 +146,10 @@ async fn of_an_endpoint_with_one_place_whoever_is_due_longest_has_it() {
         receive_many(&scene, "new", 1).await;
         let first = scene.claim(100).await;
         assert_eq!(first.iter().map(|one| one.attempts).collect::<Vec<_>>(), [1]);
-        scene.record(&first[0], Next::RetryAt(scene.now().plus(Duration::from_secs(1)))).await.expect("a record");
+        scene
+            .record(&first[0], Next::RetryAt(scene.now().plus(Duration::from_secs(1))))
+            .await
+            .expect("a record");
         assert_eq!(scene.claim(100).await.iter().map(|one| one.attempts).collect::<Vec<_>>(), [0]);
     })
     .await;
@@ -165,11 +175,12 @@ async fn small_claims_go_round_all_endpoints() {
 async fn paused_endpoints_with_a_backlog_hide_nobody() {
     on_every_engine(async |scene| {
         for n in 0..300 {
-            scene.endpoint_that(|endpoint| {
-                endpoint.id = EndpointId::from_raw(n + 1);
-                endpoint.state = EndpointState::Paused;
-            })
-            .await;
+            scene
+                .endpoint_that(|endpoint| {
+                    endpoint.id = EndpointId::from_raw(n + 1);
+                    endpoint.state = EndpointState::Paused;
+                })
+                .await;
         }
         let last = scene.endpoint().await;
         receive_many(&scene, "m", 1).await;
@@ -205,7 +216,10 @@ async fn removing_an_endpoint_cancels_what_is_owed_to_it_by_name() {
         assert!(all.iter().all(|one| one.state == DeliveryState::Cancelled));
         assert_eq!(all[0].last_error.as_deref(), Some("the endpoint was removed"));
         let event = all[0].event;
-        assert!(matches!(scene.deliveries().replay(event, endpoint.id).await, Err(Error::NotFound("endpoint"))));
+        assert!(matches!(
+            scene.deliveries().replay(event, endpoint.id).await,
+            Err(Error::NotFound("endpoint"))
+        ));
     })
     .await;
 }
@@ -216,8 +230,11 @@ async fn a_removal_and_arrivals_at_the_same_time_leave_nothing_that_nobody_claim
         let source = scene.source().await;
         for round in 0..20 {
             let endpoint = scene.endpoint().await;
-            let arrivals = (0..10).map(|n| scene.receive(&source, vec![message(&format!("m{round}.{n}"), "ana")]));
-            let (_, removed) = tokio::join!(futures_util::future::join_all(arrivals), scene.endpoints().remove(endpoint.id));
+            let arrivals =
+                (0..10).map(|n| scene.receive(&source, vec![message(&format!("m{round}.{n}"), "ana")]));
+            let endpoints = scene.endpoints();
+            let arrived = futures_util::future::join_all(arrivals);
+            let (_, removed) = tokio::join!(arrived, endpoints.remove(endpoint.id));
             removed.expect("removed");
         }
         let backlog = scene.stats().backlog().await.expect("a backlog");

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures_util::FutureExt;
+use rusqlite::types::ValueRef;
 use store::Location;
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
@@ -28,7 +29,7 @@ pub(crate) async fn on_sqlite(test: impl AsyncFn(Scene)) {
 pub(crate) async fn on_postgres(test: impl AsyncFn(Scene)) {
     let Some(server) = variable("GANCHO_TEST_POSTGRES") else {
         assert_ne!(variable("CI").as_deref(), Some("true"), "GANCHO_TEST_POSTGRES must name a server in CI");
-        eprintln!("skipped on PostgreSQL: GANCHO_TEST_POSTGRES is not set");
+        announce("skipped on PostgreSQL: GANCHO_TEST_POSTGRES is not set");
         return;
     };
     let name = format!("gancho_test_{}_{}", std::process::id(), COUNTER.fetch_add(1, Ordering::SeqCst));
@@ -39,6 +40,11 @@ pub(crate) async fn on_postgres(test: impl AsyncFn(Scene)) {
     if let Err(panic) = outcome {
         std::panic::resume_unwind(panic);
     }
+}
+
+#[expect(clippy::print_stderr, reason = "a test that did not run must not look as if it had")]
+fn announce(words: &str) {
+    eprintln!("{words}");
 }
 
 async fn run(location: Location, test: &impl AsyncFn(Scene)) {
@@ -91,7 +97,11 @@ fn sqlite_run(folder: &Path, sql: &str) -> Vec<Vec<String>> {
     let mut found = statement.query([]).expect("rows");
     let mut rows = Vec::new();
     while let Some(row) = found.next().expect("a row") {
-        rows.push((0..width).map(|at| format!("{:?}", row.get_ref(at).expect("a column"))).collect());
+        let text = |at| match row.get_ref(at).expect("a column") {
+            ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
+            other => format!("{other:?}"),
+        };
+        rows.push((0..width).map(text).collect());
     }
     rows
 }

@@ -47,12 +47,14 @@ async fn events_are_listed_by_each_filter() {
         assert_eq!(events(&scene, filter).await.len(), 5);
         let filter = EventFilter { source: Some(other.id), ..EventFilter::default() };
         assert_eq!(events(&scene, filter).await, ["message.received"]);
-        let filter = EventFilter { event_type: Some("conversation.created".to_owned()), ..EventFilter::default() };
+        let filter =
+            EventFilter { event_type: Some("conversation.created".to_owned()), ..EventFilter::default() };
         assert_eq!(events(&scene, filter).await.len(), 2);
         let account = scene.routing().account(source.id, "34600").map(|account| account.id);
         let filter = EventFilter { account, ..EventFilter::default() };
         assert_eq!(events(&scene, filter).await.len(), 5);
-        let talks = scene.conversations().list(None, PageRequest::newest(10)).await.expect("conversations").items;
+        let talks =
+            scene.conversations().list(None, PageRequest::newest(10)).await.expect("conversations").items;
         assert_eq!(talks.len(), 2);
         let ana = talks.last().map(|talk| talk.id);
         let filter = EventFilter { conversation: ana, ..EventFilter::default() };
@@ -77,7 +79,8 @@ async fn receipts_are_listed_by_source_and_state() {
         assert_eq!(list(ReceiptFilter { source: Some(source.id), state: None }).await.len(), 3);
         let accepted = ReceiptFilter { state: Some(ReceiptState::Accepted), ..ReceiptFilter::default() };
         assert_eq!(list(accepted).await.len(), 3);
-        let refused = list(ReceiptFilter { source: Some(other.id), state: Some(ReceiptState::Rejected) }).await;
+        let refused =
+            list(ReceiptFilter { source: Some(other.id), state: Some(ReceiptState::Rejected) }).await;
         assert_eq!(refused.iter().map(|one| one.reason).collect::<Vec<_>>(), [Some(Reason::CredentialWrong)]);
     })
     .await;
@@ -90,12 +93,18 @@ async fn deliveries_are_listed_by_event_endpoint_and_state() {
         let (one, two) = (scene.endpoint().await, scene.endpoint().await);
         scene.receive(&source, (0..3).map(|n| message(&format!("m{n}"), &format!("c{n}"))).collect()).await;
         let claimed = scene.claim(100).await;
-        scene.record(claimed.iter().find(|one| one.endpoint.id == two.id).expect("one"), dead()).await.expect("dead");
+        scene
+            .record(claimed.iter().find(|one| one.endpoint.id == two.id).expect("one"), dead())
+            .await
+            .expect("dead");
         let list = async |filter: DeliveryFilter| {
             pages(async |page| scene.deliveries().list(filter, page).await.expect("deliveries")).await
         };
         assert_eq!(list(DeliveryFilter::default()).await.len(), 6);
-        assert_eq!(list(DeliveryFilter { endpoint: Some(one.id), ..DeliveryFilter::default() }).await.len(), 3);
+        assert_eq!(
+            list(DeliveryFilter { endpoint: Some(one.id), ..DeliveryFilter::default() }).await.len(),
+            3
+        );
         let event = Some(claimed[0].event.id);
         assert_eq!(list(DeliveryFilter { event, ..DeliveryFilter::default() }).await.len(), 2);
         let died = DeliveryFilter { state: Some(DeliveryState::Dead), ..DeliveryFilter::default() };

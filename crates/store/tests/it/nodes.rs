@@ -60,9 +60,11 @@ async fn two_nodes_never_claim_the_same_delivery() {
         claimed.extend(one.claim(500).await);
         let apart: HashSet<_> = claimed.iter().map(|one| one.id).collect();
         assert_eq!((claimed.len(), apart.len()), (200, 200));
-        join_all(claimed.iter().map(|claim| two.record(claim, Next::Delivered))).await.into_iter().for_each(|outcome| {
-            outcome.expect("any node may record what it has the lease of");
-        });
+        join_all(claimed.iter().map(|claim| two.record(claim, Next::Delivered))).await.into_iter().for_each(
+            |outcome| {
+                outcome.expect("any node may record what it has the lease of");
+            },
+        );
     })
     .await;
 }

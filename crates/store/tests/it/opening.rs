@@ -14,7 +14,10 @@ async fn a_store_opened_again_has_what_was_stored() {
         scene.receive(&source, vec![message("m1", "ana")]).await;
         let again = scene.node(1).await;
         assert_eq!(again.event_types().await, ["conversation.created", "message.received"]);
-        assert_eq!(again.routing().source(source.id).map(|found| found.name.clone()), Some("numbers".to_owned()));
+        assert_eq!(
+            again.routing().source(source.id).map(|found| found.name.clone()),
+            Some("numbers".to_owned())
+        );
     })
     .await;
 }
@@ -22,7 +25,9 @@ async fn a_store_opened_again_has_what_was_stored() {
 #[tokio::test]
 async fn a_database_changed_by_a_newer_program_is_refused() {
     on_every_engine(async |scene| {
-        scene.raw("INSERT INTO schema_history (version, name, checksum) VALUES (9000, '9000_later', 'x')").await;
+        scene
+            .raw("INSERT INTO schema_history (version, name, checksum) VALUES (9000, '9000_later', 'x')")
+            .await;
         let refused = open(&scene.location, 0, &scene.faults, &scene.clock).await.map(|_| ());
         assert!(matches!(refused, Err(Error::Migration(words)) if words.contains("9000_later")));
     })

@@ -114,7 +114,10 @@ async fn a_head_that_is_retried_keeps_the_others_waiting() {
         let ids = three_of_one_line(&scene).await;
         let head = scene.claim(10).await.remove(0);
         assert_eq!(head.id, ids[0]);
-        scene.record(&head, Next::RetryAt(scene.now().plus(Duration::from_secs(60)))).await.expect("a record");
+        scene
+            .record(&head, Next::RetryAt(scene.now().plus(Duration::from_secs(60))))
+            .await
+            .expect("a record");
         assert!(scene.claim(10).await.is_empty());
         scene.clock.advance(Duration::from_secs(60));
         let order: Vec<_> = scene.deliver_all().await.iter().map(|one| one.id).collect();

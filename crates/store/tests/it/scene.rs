@@ -131,7 +131,11 @@ impl Scene {
         self.try_receive(source, events).await.expect("an appended arrival")
     }
 
-    pub(crate) async fn try_receive(&self, source: &Arc<Source>, events: Vec<NewEvent>) -> Result<Appended, Error> {
+    pub(crate) async fn try_receive(
+        &self,
+        source: &Arc<Source>,
+        events: Vec<NewEvent>,
+    ) -> Result<Appended, Error> {
         self.arrivals().append(arrival(source, Verdict::Genuine(events.into()))).await
     }
 
@@ -160,7 +164,8 @@ impl Scene {
 
     /// The types of all events, oldest first.
     pub(crate) async fn event_types(&self) -> Vec<String> {
-        let page = self.events().list(EventFilter::default(), PageRequest::newest(250)).await.expect("events");
+        let page =
+            self.events().list(EventFilter::default(), PageRequest::newest(250)).await.expect("events");
         page.items.iter().rev().map(|event| event.event_type.as_str().to_owned()).collect()
     }
 
@@ -206,7 +211,8 @@ pub(crate) fn message(id: &str, from: &str) -> NewEvent {
 
 pub(crate) fn message_touching(id: &str, names: &[(&'static str, &str)], touch: Touch) -> NewEvent {
     let event_type = if touch == Touch::HumanEcho { "message.echo" } else { "message.received" };
-    let said = Message { id: id.to_owned(), body: Body::Text { text: format!("hello {id}") }, ..Message::default() };
+    let said =
+        Message { id: id.to_owned(), body: Body::Text { text: format!("hello {id}") }, ..Message::default() };
     NewEvent {
         event_type: EventType::new(event_type).expect("an event type"),
         dedupe_key: Some(DedupeKey::of(&["message", id])),

@@ -26,7 +26,8 @@ pub(crate) struct Desk {
 pub(crate) async fn desk(scene: &Scene) -> Desk {
     let source = scene.source().await;
     scene.receive(&source, vec![message("first", "ana")]).await;
-    let talk = scene.conversations().list(None, PageRequest::newest(1)).await.expect("a list").items.remove(0);
+    let talk =
+        scene.conversations().list(None, PageRequest::newest(1)).await.expect("a list").items.remove(0);
     Desk { source, account: talk.account, conversation: talk.id }
 }
 
@@ -88,7 +89,8 @@ async fn a_send_that_was_taken_tells_so_by_an_event() {
         assert_eq!(told.event.conversation, Some(desk.conversation));
         assert!(told.event.content.expect("content").contains(&id.to_string()));
         assert_eq!(scene.deliveries().attempts(AttemptOf::Send(id)).await.expect("attempts").len(), 1);
-        let listed = scene.sends().list(Some(desk.conversation), PageRequest::newest(10)).await.expect("a list");
+        let listed =
+            scene.sends().list(Some(desk.conversation), PageRequest::newest(10)).await.expect("a list");
         assert_eq!(listed.items.iter().map(|send| send.id).collect::<Vec<_>>(), [id]);
     })
     .await;
@@ -112,7 +114,8 @@ async fn parallel_copies_of_one_key_make_one_send() {
     on_every_engine(async |scene| {
         let desk = desk(&scene).await;
         let keyed = || NewSend { key: Some((7, "order 12".to_owned())), ..words(&desk, "hello") };
-        let queued = futures_util::future::join_all((0..20).map(|_| scene.sends().queue(keyed()))).await;
+        let sends = scene.sends();
+        let queued = futures_util::future::join_all((0..20).map(|_| sends.queue(keyed()))).await;
         let new = queued.iter().filter(|one| matches!(one, Ok(Queued::New(_)))).count();
         assert_eq!((new, queued.iter().filter(|one| one.is_ok()).count()), (1, 20));
     })
@@ -165,7 +168,8 @@ async fn a_postponed_send_is_due_later_and_keeps_its_place() {
 async fn a_call_whose_worker_died_is_unknown_and_its_line_goes_on() {
     on_every_engine(async |scene| {
         let desk = desk(&scene).await;
-        let (lost, next) = (queue(&scene, words(&desk, "one")).await, queue(&scene, words(&desk, "two")).await);
+        let (lost, next) =
+            (queue(&scene, words(&desk, "one")).await, queue(&scene, words(&desk, "two")).await);
         let claimed = claim(&scene).await.remove(0);
         scene.clock.advance(LEASE);
         assert_eq!(claim(&scene).await[0].send.id, next);

@@ -100,7 +100,9 @@ async fn an_unknown_send_is_settled_by_its_status() {
         let id = queue(&scene, words(&desk, "hello")).await;
         let claimed = claim(&scene).await.remove(0);
         record(&scene, &desk, &claimed, Next::Unknown("the connection was lost".to_owned())).await;
-        scene.receive(&desk.source, vec![status("wamid.x", MessageState::Delivered, Some(id.to_string()))]).await;
+        scene
+            .receive(&desk.source, vec![status("wamid.x", MessageState::Delivered, Some(id.to_string()))])
+            .await;
         assert_eq!(state(&scene, id).await, (SendState::Taken, Some(MessageState::Delivered)));
     })
     .await;

@@ -1,0 +1,123 @@
+//! Accounts over REST.
+
+use axum::Json;
+use axum::extract::State;
+use control::Control;
+use control::accounts::{AccountChange, NewAccount};
+use http::StatusCode;
+use model::id::kind;
+use model::source::Account;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::auth::Caller;
+use crate::body::{Body, Named, Query, given, id, id_if};
+use crate::page::{PageView, wanted};
+use crate::problem::Problem;
+
+/// An address on a source: a phone number id, a page, a bot.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Account)]
+pub(crate) struct AccountView {
+    id: String,
+    /// The source it is on.
+    source: String,
+    /// Who its events belong to.
+    app: String,
+    /// The platform's own name for it.
+    address: String,
+    /// What people call it.
+    name: Option<String>,
+    /// When it was made.
+    created_at: String,
+}
+
+impl AccountView {
+    fn of(account: Account) -> AccountView {
+        AccountView {
+            id: account.id.to_string(),
+            source: account.source.to_string(),
+            app: account.app.to_string(),
+            created_at: account.id.made_at().to_string(),
+            address: account.address,
+            name: account.name,
+        }
+    }
+}
+
+/// An account to be named.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CreateAccount {
+    /// The source it is on.
+    source: String,
+    /// The platform's own name for it.
+    address: String,
+    /// Who its events belong to; the source's app when absent.
+    app: Option<String>,
+    /// What people call it.
+    name: Option<String>,
+}
+
+/// What is to change; what is absent stays.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UpdateAccount {
+    /// Who its events belong to.
+    app: Option<String>,
+    /// What people call it; `null` takes it away.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    name: Option<Option<String>>,
+}
+
+/// Which accounts.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct List {
+    /// Those of one source.
+    source: Option<String>,
+    /// At most so many rows, up to 250.
+    limit: Option<u32>,
+    /// Where a page before ended.
+    cursor: Option<String>,
+}
+
+pub(crate) async fn list(
+    State(control): State<Control>,
+    Caller(actor): Caller,
+    Query(query): Query<List>,
+) -> Result<Json<PageView<AccountView>>, Problem> {
+    let page = wanted(query.limit, query.cursor.as_deref())?;
+    let source = id_if(query.source.as_deref(), "source")?;
+    Ok(PageView::of(control.accounts().list(&actor, source, page).await?, AccountView::of))
+}
+
+pub(crate) async fn create(
+    State(control): State<Control>,
+    Caller(actor): Caller,
+    Body(new): Body<CreateAccount>,
+) -> Result<(StatusCode, Json<AccountView>), Problem> {
+    let (source, app) = (id(&new.source, "source")?, id_if(new.app.as_deref(), "app")?);
+    let new = NewAccount { source, app, address: new.address, name: new.name };
+    let account = control.accounts().create(&actor, new).await?;
+    Ok((StatusCode::CREATED, Json(AccountView::of(account))))
+}
+
+pub(crate) async fn get(
+    State(control): State<Control>,
+    Caller(actor): Caller,
+    Named(id): Named<kind::Account>,
+) -> Result<Json<AccountView>, Problem> {
+    Ok(Json(AccountView::of(control.accounts().get(&actor, id).await?)))
+}
+
+pub(crate) async fn update(
+    State(control): State<Control>,
+    Caller(actor): Caller,
+    Named(id): Named<kind::Account>,
+    Body(change): Body<UpdateAccount>,
+) -> Result<Json<AccountView>, Problem> {
+    let change = AccountChange { app: id_if(change.app.as_deref(), "app")?, name: change.name };
+    Ok(Json(AccountView::of(control.accounts().update(&actor, id, change).await?)))
+}

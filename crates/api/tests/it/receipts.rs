@@ -1,0 +1,101 @@
+//! Refused and unrouted requests: verified again, released, trusted.
+
+use model::receipt::ReceiptState;
+use serde_json::{Value, json};
+
+use crate::scene::{APP_SECRET, Scene, ids, text};
+
+#[tokio::test]
+async fn a_refused_request_is_released_after_its_secret_was_corrected() {
+    let scene = Scene::new().await;
+    let app = scene.app("a").await;
+    let (source, endpoint) = (scene.whatsapp_source(&app, "mistyped").await, scene.endpoint(&app).await);
+    let refused = scene.whatsapp_message(&source, APP_SECRET, "200", "wamid.1").await;
+    assert_eq!(refused.state, ReceiptState::Rejected);
+    let at = format!("/v1/receipts/{}", refused.receipt.expect("a receipt"));
+    let shown = scene.get(&at).await.ok();
+    assert_eq!(shown["reason"]["code"], "signature_wrong");
+    let again = scene.post(&format!("{at}/verify"), Value::Null).await.ok();
+    assert_eq!((&again["genuine"], &again["reason"]["code"]), (&json!(false), &json!("signature_wrong")));
+    scene.post(&format!("{at}/release"), json!({})).await.problem(409, "not_genuine");
+
+    let corrected = json!({ "role": "signing", "secret": APP_SECRET, "overlap_s": 0 });
+    scene.post(&format!("/v1/sources/{source}/rotate-secret"), corrected).await.ok();
+    let genuine = scene.post(&format!("{at}/verify"), Value::Null).await.ok();
+    assert_eq!((&genuine["genuine"], &genuine["events"]), (&json!(true), &json!(1)));
+    assert!(ids(&scene.get("/v1/events").await.ok()).is_empty(), "verifying changes nothing");
+
+    let released = scene.post(&format!("{at}/release"), json!({})).await.ok();
+    assert_eq!((&released["state"], &released["items_new"]), (&json!("accepted"), &json!(1)));
+    let shown = scene.get(&at).await.ok();
+    assert_eq!((&shown["state"], &shown["reason"]), (&json!("accepted"), &Value::Null));
+    let events = scene.get("/v1/events?type=message.received").await.ok();
+    assert_eq!(events["data"][0]["receipt"], shown["id"]);
+    assert!(!ids(&scene.get(&format!("/v1/deliveries?endpoint={endpoint}")).await.ok()).is_empty());
+    scene.post(&format!("{at}/release"), json!({})).await.problem(409, "conflict");
+    assert_eq!(ids(&scene.get("/v1/events?type=message.received").await.ok()).len(), 1);
+}
+
+#[tokio::test]
+async fn only_an_admin_trusts_what_is_not_proven() {
+    let scene = Scene::new().await;
+    let app = scene.app("a").await;
+    let source = scene.whatsapp_source(&app, "mistyped").await;
+    let refused = scene.whatsapp_message(&source, APP_SECRET, "200", "wamid.1").await;
+    let at = format!("/v1/receipts/{}/release", refused.receipt.expect("a receipt"));
+    let operator = scene.token("operator", None).await;
+    scene.ask("POST", &at, &operator, &json!({ "trust": true })).await.problem(403, "forbidden");
+    scene.ask("POST", &at, &operator, &json!({})).await.problem(409, "not_genuine");
+    assert_eq!(scene.post(&at, json!({ "trust": true })).await.ok()["state"], "accepted");
+}
+
+#[tokio::test]
+async fn a_request_in_quarantine_is_released_when_its_account_has_an_owner() {
+    let scene = Scene::new().await;
+    let (one, two) = (scene.app("one").await, scene.app("two").await);
+    let source = scene.whatsapp_source(&one, APP_SECRET).await;
+    let rule = json!({ "unknown_accounts": "quarantine" });
+    scene.ask("PATCH", &format!("/v1/sources/{source}"), crate::scene::ADMIN, &rule).await.ok();
+    let held = scene.whatsapp_message(&source, APP_SECRET, "300", "wamid.1").await;
+    assert_eq!(held.state, ReceiptState::Unrouted);
+    let at = format!("/v1/receipts/{}/release", held.receipt.expect("a receipt"));
+    assert_eq!(scene.post(&at, json!({})).await.ok()["state"], "unrouted");
+    scene.post("/v1/accounts", json!({ "source": source, "address": "300", "app": two })).await.ok();
+    assert_eq!(scene.post(&at, json!({})).await.ok()["state"], "accepted");
+    assert!(!ids(&scene.get(&format!("/v1/events?app={two}")).await.ok()).is_empty());
+}
+
+#[tokio::test]
+async fn a_request_whose_token_was_wrong_is_released_after_the_token_was_corrected() {
+    let scene = Scene::new().await;
+    let app = scene.app("a").await;
+    let new = json!({
+        "platform": "generic", "name": "shop", "app": app,
+        "settings": { "scheme": "header", "header": "x-token" },
+        "secrets": [{ "role": "credential", "secret": "old" }],
+    });
+    let source = text(&scene.post("/v1/sources", new).await.ok(), "id");
+    let refused = scene.receive(&source, &[("x-token", "new")], r#"{"event":"paid"}"#).await;
+    assert_eq!(refused.state, ReceiptState::Rejected);
+    let at = format!("/v1/receipts/{}", refused.receipt.expect("a receipt"));
+    let corrected = json!({ "role": "credential", "secret": "new" });
+    scene.post(&format!("/v1/sources/{source}/rotate-secret"), corrected).await.ok();
+    assert_eq!(scene.post(&format!("{at}/release"), json!({})).await.ok()["state"], "accepted");
+    let request = scene.get(&format!("{at}/request")).await.ok();
+    assert_eq!((&request["body"], &request["intact"]), (&json!(r#"{"event":"paid"}"#), &json!(true)));
+}
+
+#[tokio::test]
+async fn an_address_that_is_still_not_allowed_is_still_refused() {
+    let scene = Scene::new().await;
+    let app = scene.app("a").await;
+    let source = scene.whatsapp_source(&app, "mistyped").await;
+    let refused = scene.whatsapp_message(&source, APP_SECRET, "200", "wamid.1").await;
+    let corrected = json!({ "role": "signing", "secret": APP_SECRET });
+    scene.post(&format!("/v1/sources/{source}/rotate-secret"), corrected).await.ok();
+    let networks = json!({ "allowed_networks": ["198.51.100.0/24"] });
+    scene.ask("PATCH", &format!("/v1/sources/{source}"), crate::scene::ADMIN, &networks).await.ok();
+    let at = format!("/v1/receipts/{}", refused.receipt.expect("a receipt"));
+    let again = scene.post(&format!("{at}/verify"), Value::Null).await.ok();
+    assert_eq!(again["reason"]["code"], "address_not_allowed");
+}
