@@ -3,7 +3,7 @@
 use model::access::{Role, Token};
 use model::id::{AppId, TokenId};
 
-use crate::error::{Error, Words};
+use crate::error::Error;
 
 /// Somebody who acts.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -112,15 +112,6 @@ impl Actor {
     pub(crate) fn caller(&self) -> i64 {
         self.token.map_or(0, TokenId::raw)
     }
-}
-
-/// Fails unless a list that is typed by people stays within its bound.
-pub(crate) fn at_most<T>(list: &[T], max: usize, field: &str) -> Result<(), Error> {
-    if list.len() <= max {
-        return Ok(());
-    }
-    let words = Words::new(format!("at most {max} entries"), format!("como máximo {max} elementos"));
-    Err(Error::invalid(field, words))
 }
 
 #[cfg(test)]

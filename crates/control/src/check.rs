@@ -112,7 +112,7 @@ pub(crate) fn url(text: &str, allow_http: bool) -> Result<(), Error> {
 
 /// Headers to send along: at most twenty, none of ours.
 pub(crate) fn headers(headers: &[(String, String)]) -> Result<(), Error> {
-    crate::actor::at_most(headers, 20, "headers")?;
+    at_most(headers, 20, "headers")?;
     for (name, value) in headers {
         let lower = name.to_ascii_lowercase();
         let is_header =
@@ -148,6 +148,15 @@ pub(crate) fn overlap_end(asked: Option<Duration>, now: Timestamp) -> Result<Tim
     let overlap = asked.unwrap_or(OVERLAP_MAX);
     within(overlap.as_secs(), 0..=OVERLAP_MAX.as_secs(), "overlap_s")?;
     Ok(now.plus(overlap))
+}
+
+/// A list within its bound.
+pub(crate) fn at_most<T>(list: &[T], max: usize, field: &str) -> Result<(), Error> {
+    if list.len() <= max {
+        return Ok(());
+    }
+    let words = Words::new(format!("at most {max} entries"), format!("como máximo {max} elementos"));
+    Err(Error::invalid(field, words))
 }
 
 #[cfg(test)]

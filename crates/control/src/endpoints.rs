@@ -10,7 +10,6 @@ use model::page::{Page, PageRequest};
 use model::retry::{RETRIES_MAX, RetryPolicy};
 use model::secret::{Key, Secret, rotate};
 
-use crate::actor::at_most;
 use crate::listing::page_of;
 use crate::{Action, Actor, Control, Error, Words, check};
 
@@ -106,10 +105,10 @@ impl EndpointSettings {
         check::headers(&self.headers)?;
         check::within(u64::from(self.concurrency), 1..=100, "concurrency")?;
         check::within(self.timeout.as_secs(), 1..=60, "timeout_s")?;
-        at_most(&self.retry.waits, RETRIES_MAX, "retry")?;
-        at_most(&self.subscription.types, SUBSCRIPTION_MAX, "types")?;
-        at_most(&self.subscription.sources, SUBSCRIPTION_MAX, "sources")?;
-        at_most(&self.subscription.accounts, SUBSCRIPTION_MAX, "accounts")
+        check::at_most(&self.retry.waits, RETRIES_MAX, "retry")?;
+        check::at_most(&self.subscription.types, SUBSCRIPTION_MAX, "types")?;
+        check::at_most(&self.subscription.sources, SUBSCRIPTION_MAX, "sources")?;
+        check::at_most(&self.subscription.accounts, SUBSCRIPTION_MAX, "accounts")
     }
 }
 

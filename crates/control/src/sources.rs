@@ -9,7 +9,6 @@ use model::secret::{Key, Secret, rotate};
 use model::source::{SecretRole, Settings, Source, SourceSecret, UnknownAccounts};
 use platforms::registry;
 
-use crate::actor::at_most;
 use crate::listing::page_of;
 use crate::{Action, Actor, Control, Error, Words, check};
 
@@ -189,8 +188,8 @@ impl Sources<'_> {
 fn checked(source: &Source) -> Result<(), Error> {
     check::name(&source.name, "name")?;
     source.path.as_deref().map_or(Ok(()), check::path)?;
-    at_most(&source.allowed_networks, NETWORKS_MAX, "allowed_networks")?;
-    at_most(&source.secrets, SECRETS_MAX, "secrets")?;
+    check::at_most(&source.allowed_networks, NETWORKS_MAX, "allowed_networks")?;
+    check::at_most(&source.secrets, SECRETS_MAX, "secrets")?;
     if let Some(at) = source.allowed_networks.iter().position(|text| text.parse::<IpNet>().is_err()) {
         let words = Words::new("a network such as 192.0.2.0/24", "una red como 192.0.2.0/24");
         return Err(Error::invalid(format!("allowed_networks/{at}"), words));

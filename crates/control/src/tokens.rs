@@ -99,12 +99,9 @@ impl Tokens<'_> {
         }
         let token = match self.0.seen.get(&hash, now) {
             Some(token) => Some(token),
-            None => self.0.store.access().token(hash.to_vec()).await?,
+            None => self.look_up(hash, now).await?,
         };
         let token = token.filter(|token| token.expires_at.is_none_or(|end| now < end));
-        if let Some(token) = &token {
-            self.0.seen.put(hash, token.clone(), now);
-        }
         Ok(token.as_ref().map(Actor::with))
     }
 
@@ -150,6 +147,14 @@ impl Tokens<'_> {
         let mut tokens = self.0.store.access().tokens().await?;
         tokens.retain(|token| is_seen(actor, token));
         Ok(page_of(tokens, page, |token| token.id.raw()))
+    }
+
+    async fn look_up(&self, hash: [u8; 32], now: Timestamp) -> Result<Option<Token>, Error> {
+        let found = self.0.store.access().token(hash.to_vec()).await?;
+        if let Some(token) = &found {
+            self.0.seen.put(hash, token.clone(), now);
+        }
+        Ok(found)
     }
 
     async fn find(&self, actor: &Actor, id: TokenId) -> Result<Token, Error> {

@@ -33,7 +33,10 @@ pub fn classify(exchange: &Exchange, now: Timestamp) -> Verdict {
         Ok(answer) if (200..300).contains(&answer.status) => match &answer.cut {
             None => Verdict { outcome: Outcome::Done, endpoint: Health::Works },
             Some(cut) => Verdict {
-                outcome: retry(None, format!("answered {} but its body broke off: {}", answer.status, cut.words)),
+                outcome: retry(
+                    None,
+                    format!("answered {} but its body broke off: {}", answer.status, cut.words),
+                ),
                 endpoint: Health::Fails,
             },
         },

@@ -50,7 +50,14 @@ impl DeliveryLane {
     /// A lane over a store and the way out.
     pub fn new(store: Store, egress: Egress, spread: Spread, version: &str) -> DeliveryLane {
         let user_agent = format!("Gancho/{version} (webhooks)");
-        DeliveryLane { store, egress, spread, user_agent, busy: Mutex::default(), failing: Failing::default() }
+        DeliveryLane {
+            store,
+            egress,
+            spread,
+            user_agent,
+            busy: Mutex::default(),
+            failing: Failing::default(),
+        }
     }
 
     fn now(&self) -> Timestamp {
@@ -85,15 +92,23 @@ impl DeliveryLane {
         let gone = "the original request is no longer kept: it cannot be delivered in the platform's format";
         let original = claimed.original.as_ref().ok_or(gone)?;
         let routing = self.store.routing();
-        let source = claimed.event.source.and_then(|id| routing.source(id)).ok_or("its source was removed")?;
+        let source =
+            claimed.event.source.and_then(|id| routing.source(id)).ok_or("its source was removed")?;
         let platform = platforms::registry::find(&source.platform).ok_or("its platform is not known")?;
-        let key = claimed.endpoint.keys.iter().find(|key| key.is_active(now)).ok_or("the endpoint has no key")?;
+        let key =
+            claimed.endpoint.keys.iter().find(|key| key.is_active(now)).ok_or("the endpoint has no key")?;
         let signed = platform.sign(source, &key.secret, &original.body, now);
         let content_type = original.content_type.clone().unwrap_or_else(|| "application/json".to_owned());
         Ok((original.body.clone(), content_type, signed))
     }
 
-    fn attempt_of(&self, claimed: &Claimed, id: AttemptId, exchange: &Exchange, outcome: &Outcome) -> Attempt {
+    fn attempt_of(
+        &self,
+        claimed: &Claimed,
+        id: AttemptId,
+        exchange: &Exchange,
+        outcome: &Outcome,
+    ) -> Attempt {
         let error = match outcome {
             Outcome::Done => None,
             Outcome::Retry { cause, .. } => Some(cause.clone()),
@@ -109,7 +124,9 @@ impl DeliveryLane {
             peer: exchange.peer.map(|peer| peer.to_string()),
             phases: exchange.phases,
             answer_headers: answer.map(|answer| header_lines(&answer.headers)).unwrap_or_default(),
-            answer_excerpt: answer.map(|a| a.body[..a.body.len().min(EXCERPT_MAX)].to_vec()).unwrap_or_default(),
+            answer_excerpt: answer
+                .map(|a| a.body[..a.body.len().min(EXCERPT_MAX)].to_vec())
+                .unwrap_or_default(),
         }
     }
 
@@ -171,7 +188,9 @@ impl DeliveryLane {
 
     /// Says that a delivery has died. Nothing is said of a notice that died, or they would never end.
     async fn tell_dead(&self, claimed: &Claimed, cause: &str) {
-        if ["delivery.dead", "endpoint.disabled", "endpoint.recovered"].contains(&claimed.event.event_type.as_str()) {
+        if ["delivery.dead", "endpoint.disabled", "endpoint.recovered"]
+            .contains(&claimed.event.event_type.as_str())
+        {
             return;
         }
         let about = serde_json::json!({
@@ -186,7 +205,12 @@ impl DeliveryLane {
         }
     }
 
-    async fn append_own(&self, endpoint: &Endpoint, event_type: &str, about: &serde_json::Value) -> Result<(), Error> {
+    async fn append_own(
+        &self,
+        endpoint: &Endpoint,
+        event_type: &str,
+        about: &serde_json::Value,
+    ) -> Result<(), Error> {
         let raw = serde_json::value::to_raw_value(about).expect("a map of text can be written as JSON");
         let event = NewEvent {
             event_type: EventType::from_foreign("", event_type),
@@ -237,14 +261,21 @@ impl Lane for DeliveryLane {
         let id = self.store.fresh_id();
         let now = self.now();
         if claimed.damaged {
-            let cause = "the stored event differs from what was accepted: it is kept and not delivered".to_owned();
+            let cause =
+                "the stored event differs from what was accepted: it is kept and not delivered".to_owned();
             tracing::error!(event = %claimed.event.id, "a stored event is damaged");
-            return Done { recorded: self.recorded(claimed, None, Next::Dead(cause)), health: Health::Unclear };
+            return Done {
+                recorded: self.recorded(claimed, None, Next::Dead(cause)),
+                health: Health::Unclear,
+            };
         }
         let request = match self.request(claimed, now) {
             Ok(request) => request,
             Err(cause) => {
-                return Done { recorded: self.recorded(claimed, None, Next::Dead(cause)), health: Health::Unclear };
+                return Done {
+                    recorded: self.recorded(claimed, None, Next::Dead(cause)),
+                    health: Health::Unclear,
+                };
             }
         };
         let limits = Limits { deadline: claimed.endpoint.timeout.min(TIMEOUT_MAX), ..Limits::default() };

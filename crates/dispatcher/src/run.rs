@@ -76,11 +76,7 @@ async fn claim_and_drain<L: Lane>(
     shutdown: &CancellationToken,
     work: &mut JoinSet<()>,
 ) {
-    let mut streak = Streak {
-        lane: lane.name(),
-        failures: 0,
-        pause_max: limits.claim_pause_max,
-    };
+    let mut streak = Streak { lane: lane.name(), failures: 0, pause_max: limits.claim_pause_max };
     // A claim that has begun is never dropped: the items it takes would lie idle until their leases end.
     while room(limits, shutdown, work).await {
         let limit = (limits.in_flight.max(1) - work.len()).min(limits.claim_max.max(1));
@@ -144,11 +140,7 @@ async fn idle<L: Lane>(lane: &L, limits: &Limits, shutdown: &CancellationToken, 
 async fn attempt_and_record<L: Lane>(lane: Arc<L>, claimed: L::Claimed, retries: u32) {
     let attempt = AssertUnwindSafe(async { lane.attempt(&claimed).await });
     let done = attempt.catch_unwind().await.unwrap_or_else(|panic| {
-        error!(
-            lane = lane.name(),
-            "an attempt panicked: {}",
-            words_of(panic.as_ref())
-        );
+        error!(lane = lane.name(), "an attempt panicked: {}", words_of(panic.as_ref()));
         lane.panicked(&claimed)
     });
     let mut pause = RECORD_PAUSE_MIN;
@@ -171,21 +163,14 @@ async fn attempt_and_record<L: Lane>(lane: Arc<L>, claimed: L::Claimed, retries:
 
 /// Turns a panic inside the lane into an ordinary failure, so that it ends neither the loop nor a record.
 async fn contained<T>(work: impl Future<Output = Result<T, LaneError>>) -> Result<T, LaneError> {
-    AssertUnwindSafe(work)
-        .catch_unwind()
-        .await
-        .unwrap_or_else(|panic| {
-            Err(LaneError::Failed(
-                format!("panicked: {}", words_of(panic.as_ref())).into(),
-            ))
-        })
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
+        Err(LaneError::Failed(format!("panicked: {}", words_of(panic.as_ref())).into()))
+    })
 }
 
 fn words_of(panic: &(dyn Any + Send)) -> &str {
     let fixed = panic.downcast_ref::<&'static str>().copied();
-    fixed
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no words given")
+    fixed.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no words given")
 }
 
 /// Claims that failed one after another: the first is logged, each pause is twice the last.
@@ -199,14 +184,9 @@ impl Streak {
     fn failed(&mut self, error: &LaneError) -> Duration {
         if self.failures == 0 {
             let error: &(dyn Error + 'static) = error;
-            warn!(
-                lane = self.lane,
-                error, "nothing can be claimed; trying again until it can"
-            );
+            warn!(lane = self.lane, error, "nothing can be claimed; trying again until it can");
         }
-        let pause = CLAIM_PAUSE_MIN
-            .saturating_mul(1 << self.failures.min(16))
-            .min(self.pause_max);
+        let pause = CLAIM_PAUSE_MIN.saturating_mul(1 << self.failures.min(16)).min(self.pause_max);
         self.failures = self.failures.saturating_add(1);
         pause
     }

@@ -88,11 +88,7 @@ impl Egress {
 }
 
 fn exchanged(opening: Opening, result: Result<Answer, Failure>) -> Exchange {
-    Exchange {
-        phases: opening.phases(),
-        peer: opening.peer,
-        result,
-    }
+    Exchange { phases: opening.phases(), peer: opening.peer, result }
 }
 
 async fn read(response: Response<Incoming>, limits: &Limits, deadline: Pin<&mut Sleep>) -> Answer {
@@ -164,35 +160,19 @@ fn broken(error: &(dyn StdError + 'static), sent: bool) -> Failure {
     let (kind, words) = causes()
         .find_map(|cause| broken_http(cause).or_else(|| broken_transport(cause)))
         .unwrap_or_else(|| (FailureKind::Protocol, format!("the exchange broke off: {error}")));
-    Failure {
-        kind,
-        may_have_arrived: sent && !canceled,
-        words,
-    }
+    Failure { kind, may_have_arrived: sent && !canceled, words }
 }
 
 fn broken_http(cause: &(dyn StdError + 'static)) -> Option<(FailureKind, String)> {
     let error = cause.downcast_ref::<hyper::Error>()?;
     let (kind, words) = if error.is_canceled() {
-        (
-            FailureKind::Closed,
-            "the connection was closed before the request was sent".to_owned(),
-        )
+        (FailureKind::Closed, "the connection was closed before the request was sent".to_owned())
     } else if error.is_incomplete_message() {
-        (
-            FailureKind::Closed,
-            "the connection was closed before the answer was complete".to_owned(),
-        )
+        (FailureKind::Closed, "the connection was closed before the answer was complete".to_owned())
     } else if error.is_parse_too_large() {
-        (
-            FailureKind::Protocol,
-            "the head of the answer is too large (over 64 KiB or 100 headers)".to_owned(),
-        )
+        (FailureKind::Protocol, "the head of the answer is too large (over 64 KiB or 100 headers)".to_owned())
     } else if error.is_parse() {
-        (
-            FailureKind::Protocol,
-            format!("the answer is not HTTP/1.1: {error}"),
-        )
+        (FailureKind::Protocol, format!("the answer is not HTTP/1.1: {error}"))
     } else {
         return None;
     };
@@ -205,13 +185,9 @@ fn broken_transport(cause: &(dyn StdError + 'static)) -> Option<(FailureKind, St
         return Some((FailureKind::Tls, tls::words_of(error, "the other side")));
     }
     Some(match error.kind() {
-        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => (
-            FailureKind::Protocol,
-            format!("the answer's body cannot be read: {error}"),
-        ),
-        _ => (
-            FailureKind::Closed,
-            format!("the connection broke before the answer was complete: {error}"),
-        ),
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
+            (FailureKind::Protocol, format!("the answer's body cannot be read: {error}"))
+        }
+        _ => (FailureKind::Closed, format!("the connection broke before the answer was complete: {error}")),
     })
 }

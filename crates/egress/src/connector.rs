@@ -41,11 +41,7 @@ pub(crate) struct NotOpened {
 
 impl Connector {
     pub(crate) fn new(config: &Config) -> Result<Connector, Error> {
-        let lifetimes = Lifetimes {
-            timeout: config.resolve_timeout,
-            found: FOUND_FOR,
-            missing: MISSING_FOR,
-        };
+        let lifetimes = Lifetimes { timeout: config.resolve_timeout, found: FOUND_FOR, missing: MISSING_FOR };
         Ok(Connector(Arc::new(Opener {
             guard: Guard::new(config),
             resolver: Resolver::start(system_lookup, lifetimes).map_err(Error::Threads)?,

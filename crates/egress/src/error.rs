@@ -72,11 +72,7 @@ pub enum Phase {
 impl Failure {
     /// A failure before anything was written.
     pub(crate) fn before_sending(kind: FailureKind, words: impl Into<String>) -> Failure {
-        Failure {
-            kind,
-            may_have_arrived: false,
-            words: words.into(),
-        }
+        Failure { kind, may_have_arrived: false, words: words.into() }
     }
 
     /// Time that ran out in `phase`.

@@ -54,11 +54,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits {
-            deadline: Duration::from_secs(15),
-            body_kept_max: 16 * 1024,
-            body_drained_max: 64 * 1024,
-        }
+        Limits { deadline: Duration::from_secs(15), body_kept_max: 16 * 1024, body_drained_max: 64 * 1024 }
     }
 }
 
@@ -102,9 +98,7 @@ pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     if value.bytes().all(|byte| byte.is_ascii_digit()) {
         return value.parse().ok().map(Duration::from_secs);
     }
-    let date = jiff::fmt::rfc2822::DateTimeParser::new()
-        .parse_timestamp(value)
-        .ok()?;
+    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(value).ok()?;
     Some(Timestamp::from_secs(date.as_second()).since(now))
 }
 
@@ -128,9 +122,7 @@ fn checked(url: &str, allow_http: bool) -> Result<Uri, Failure> {
     let invalid = |words: String| Failure::before_sending(FailureKind::InvalidUrl, words);
     let url = Url::parse(url).map_err(|error| invalid(format!("the URL cannot be read: {error}")))?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(invalid(
-            "the URL contains credentials; put them into a header".to_owned(),
-        ));
+        return Err(invalid("the URL contains credentials; put them into a header".to_owned()));
     }
     match url.scheme() {
         "https" => {}
@@ -149,9 +141,7 @@ fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), Failure>
     let parsed =
         HeaderName::try_from(name).map_err(|_| invalid(format!("{name:?} is not a header's name")))?;
     if RESERVED.contains(&parsed.as_str()) {
-        return Err(invalid(format!(
-            "the header {name} belongs to the connection and cannot be set"
-        )));
+        return Err(invalid(format!("the header {name} belongs to the connection and cannot be set")));
     }
     // The value may be a credential: it is not repeated.
     let value =

@@ -32,27 +32,17 @@ pub enum Denied {
 impl Guard {
     /// Takes the ranges and ports from the settings.
     pub fn new(config: &Config) -> Guard {
-        Guard {
-            allowed: config.allowed.clone(),
-            denied_ports: config.denied_ports.clone(),
-        }
+        Guard { allowed: config.allowed.clone(), denied_ports: config.denied_ports.clone() }
     }
 
     /// Judges an address; one that carries an IPv4 address inside is judged by that.
     pub fn check_address(&self, address: IpAddr) -> Result<(), Denied> {
         let inner = inner_v4(address);
-        if self
-            .allowed
-            .iter()
-            .any(|net| net.contains(&address) || net.contains(&inner))
-        {
+        if self.allowed.iter().any(|net| net.contains(&address) || net.contains(&inner)) {
             return Ok(());
         }
         let range = match inner {
-            IpAddr::V4(v4) => V4
-                .iter()
-                .find(|(net, _)| net.contains(&v4))
-                .and_then(|(_, use_of)| *use_of),
+            IpAddr::V4(v4) => V4.iter().find(|(net, _)| net.contains(&v4)).and_then(|(_, use_of)| *use_of),
             IpAddr::V6(v6) => match V6.iter().find(|(net, _)| net.contains(&v6)) {
                 Some((_, use_of)) => *use_of,
                 None => (!UNICAST_V6.contains(&v6)).then_some("reserved"),
@@ -63,11 +53,7 @@ impl Guard {
 
     /// Judges a port.
     pub fn check_port(&self, port: u16) -> Result<(), Denied> {
-        if self.denied_ports.contains(&port) {
-            Err(Denied::Port(port))
-        } else {
-            Ok(())
-        }
+        if self.denied_ports.contains(&port) { Err(Denied::Port(port)) } else { Ok(()) }
     }
 }
 
@@ -94,12 +80,7 @@ fn inner_v4(address: IpAddr) -> IpAddr {
     } else {
         return address;
     };
-    IpAddr::V4(Ipv4Addr::new(
-        octets[at],
-        octets[at + 1],
-        octets[at + 2],
-        octets[at + 3],
-    ))
+    IpAddr::V4(Ipv4Addr::new(octets[at], octets[at + 1], octets[at + 2], octets[at + 3]))
 }
 
 const MAPPED: Ipv6Net = v6([0, 0, 0, 0, 0, 0xffff, 0, 0], 96);
@@ -140,18 +121,12 @@ const V6: [(Ipv6Net, Option<&str>); 18] = [
     (v6([0x2001, 4, 0x112, 0, 0, 0, 0, 0], 48), None),
     (v6([0x2001, 0x20, 0, 0, 0, 0, 0, 0], 28), None),
     (v6([0x2001, 0x30, 0, 0, 0, 0, 0, 0], 28), None),
-    (
-        v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 23),
-        Some("protocol assignments"),
-    ),
+    (v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 23), Some("protocol assignments")),
     (v6([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0], 32), Some("documentation")),
     (v6([0x3fff, 0, 0, 0, 0, 0, 0, 0], 20), Some("documentation")),
     (v6([0, 0, 0, 0, 0, 0, 0, 0], 128), Some("unspecified")),
     (v6([0, 0, 0, 0, 0, 0, 0, 1], 128), Some("loopback")),
-    (
-        v6([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48),
-        Some("local translation"),
-    ),
+    (v6([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48), Some("local translation")),
     (v6([0x100, 0, 0, 0, 0, 0, 0, 0], 64), Some("discard only")),
     (v6([0x5f00, 0, 0, 0, 0, 0, 0, 0], 16), Some("segment routing")),
     (v6([0xfc00, 0, 0, 0, 0, 0, 0, 0], 7), Some("private use")),

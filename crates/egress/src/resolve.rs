@@ -53,15 +53,8 @@ struct Found {
 
 impl Found {
     fn new(addresses: io::Result<Vec<IpAddr>>, lifetimes: Lifetimes) -> Found {
-        let keep = if addresses.is_ok() {
-            lifetimes.found
-        } else {
-            lifetimes.missing
-        };
-        Found {
-            addresses: addresses.map(Arc::from).map_err(Arc::new),
-            until: Instant::now() + keep,
-        }
+        let keep = if addresses.is_ok() { lifetimes.found } else { lifetimes.missing };
+        Found { addresses: addresses.map(Arc::from).map_err(Arc::new), until: Instant::now() + keep }
     }
 }
 
@@ -80,16 +73,11 @@ impl Resolver {
                     // Bound to a name of its own, so that the lock is let go before the lookup.
                     let next = locked(&queue).recv();
                     let Ok(job) = next else { return };
-                    job.answer
-                        .send_replace(Some(Found::new(lookup(&job.name), lifetimes)));
+                    job.answer.send_replace(Some(Found::new(lookup(&job.name), lifetimes)));
                 }
             })?;
         }
-        Ok(Resolver {
-            lifetimes,
-            jobs,
-            known: Mutex::new(HashMap::new()),
-        })
+        Ok(Resolver { lifetimes, jobs, known: Mutex::new(HashMap::new()) })
     }
 
     /// The addresses of `name`, at least one, in the system's order of preference.
@@ -117,10 +105,7 @@ impl Resolver {
             return Ok(answer.clone());
         }
         let (sender, answer) = watch::channel(None);
-        let job = Job {
-            name: name.to_owned(),
-            answer: sender,
-        };
+        let job = Job { name: name.to_owned(), answer: sender };
         self.jobs
             .try_send(job)
             .map_err(|_| unresolved(name, "too many names are being looked up at once"))?;
@@ -143,10 +128,7 @@ fn is_fresh(answer: &watch::Receiver<Option<Found>>, now: Instant) -> bool {
 }
 
 fn unresolved(name: &str, cause: &str) -> Failure {
-    Failure::before_sending(
-        FailureKind::Resolve,
-        format!("the name {name} could not be looked up: {cause}"),
-    )
+    Failure::before_sending(FailureKind::Resolve, format!("the name {name} could not be looked up: {cause}"))
 }
 
 /// What a lock guards here stays whole when its holder panics: each change is a single insert or removal.
@@ -170,15 +152,7 @@ mod tests {
             let last = count.fetch_add(1, Ordering::SeqCst) + 1;
             Ok(vec![IpAddr::V4(Ipv4Addr::new(192, 0, 2, last))])
         };
-        Resolver::start(
-            lookup,
-            Lifetimes {
-                timeout: LONG,
-                found,
-                missing: LONG,
-            },
-        )
-        .unwrap()
+        Resolver::start(lookup, Lifetimes { timeout: LONG, found, missing: LONG }).unwrap()
     }
 
     #[tokio::test]
@@ -205,27 +179,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_without_an_address_is_said_in_words() {
-        let lifetimes = Lifetimes {
-            timeout: LONG,
-            found: LONG,
-            missing: LONG,
-        };
+        let lifetimes = Lifetimes { timeout: LONG, found: LONG, missing: LONG };
         let missing = Resolver::start(|_: &str| Err(io::Error::other("no such name")), lifetimes).unwrap();
         let failure = missing.resolve("nowhere.example").await.unwrap_err();
         assert_eq!(failure.kind, FailureKind::Resolve);
-        assert_eq!(
-            failure.words,
-            "the name nowhere.example could not be looked up: no such name"
-        );
+        assert_eq!(failure.words, "the name nowhere.example could not be looked up: no such name");
         let empty = Resolver::start(|_: &str| Ok(Vec::new()), lifetimes).unwrap();
-        assert!(
-            empty
-                .resolve("nowhere.example")
-                .await
-                .unwrap_err()
-                .words
-                .ends_with("it has no address")
-        );
+        assert!(empty.resolve("nowhere.example").await.unwrap_err().words.ends_with("it has no address"));
     }
 
     #[tokio::test(start_paused = true)]
@@ -236,19 +196,10 @@ mod tests {
             let _ = locked(&hangs).recv();
             Ok(Vec::new())
         };
-        let lifetimes = Lifetimes {
-            timeout: Duration::from_secs(5),
-            found: LONG,
-            missing: LONG,
-        };
+        let lifetimes = Lifetimes { timeout: Duration::from_secs(5), found: LONG, missing: LONG };
         let resolver = Resolver::start(lookup, lifetimes).unwrap();
         let failure = resolver.resolve("slow.example").await.unwrap_err();
-        assert_eq!(
-            failure.kind,
-            FailureKind::Timeout {
-                phase: Phase::Resolve
-            }
-        );
+        assert_eq!(failure.kind, FailureKind::Timeout { phase: Phase::Resolve });
         assert!(!failure.may_have_arrived);
     }
 

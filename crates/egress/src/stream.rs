@@ -26,12 +26,7 @@ pub(crate) struct Opening {
 impl Opening {
     /// The phases of an exchange that had to wait for this opening.
     pub(crate) fn phases(&self) -> Phases {
-        Phases {
-            resolve: self.resolve,
-            connect: self.connect,
-            tls: self.tls,
-            ..Phases::default()
-        }
+        Phases { resolve: self.resolve, connect: self.connect, tls: self.tls, ..Phases::default() }
     }
 }
 
@@ -53,10 +48,7 @@ impl Opened {
     /// The opening for the exchange that uses it first; for later ones only its peer, for they waited for nothing.
     pub(crate) fn tell(&self) -> Opening {
         if self.told.swap(true, Ordering::Relaxed) {
-            Opening {
-                peer: self.opening.peer,
-                ..Opening::default()
-            }
+            Opening { peer: self.opening.peer, ..Opening::default() }
         } else {
             self.opening
         }
@@ -79,13 +71,7 @@ pub(crate) struct Stream {
 
 impl Stream {
     pub(crate) fn new(transport: Transport, opening: Opening) -> Stream {
-        Stream {
-            transport,
-            opened: Opened {
-                opening,
-                told: Arc::default(),
-            },
-        }
+        Stream { transport, opened: Opened { opening, told: Arc::default() } }
     }
 }
 

@@ -15,9 +15,7 @@ use crate::error::Error;
 pub(crate) fn client_config(config: &Config) -> Result<ClientConfig, Error> {
     let mut roots = trusted(config.roots);
     for authority in CertificateDer::pem_slice_iter(config.authorities_pem.as_bytes()) {
-        roots
-            .add(authority.map_err(Error::Authorities)?)
-            .map_err(Error::Tls)?;
+        roots.add(authority.map_err(Error::Authorities)?).map_err(Error::Tls)?;
     }
     let mut tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()

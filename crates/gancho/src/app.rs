@@ -64,7 +64,8 @@ impl App {
             .with_context(|| format!("cannot listen on {}: is another Gancho running?", config.listen))?;
         let address = listener.local_addr()?;
         let store = open_store(config, &world).await?;
-        let egress = Egress::new(&egress::Config { allowed: config.egress_allow.clone(), ..Default::default() })?;
+        let egress =
+            Egress::new(&egress::Config { allowed: config.egress_allow.clone(), ..Default::default() })?;
         let admin_hash = config.admin_token.as_ref().map(|token| control::tokens::hash(token.expose()));
         let control = Control::new(store.clone(), world.random.clone(), admin_hash);
         let ingest = Ingest::new(
@@ -124,7 +125,11 @@ impl App {
             ..Limits::default()
         };
         let shutdown = self.shutdown.clone();
-        self.tasks.spawn(dispatcher::run(Arc::new(deliveries), limits(config.deliveries_in_flight), shutdown.clone()));
+        self.tasks.spawn(dispatcher::run(
+            Arc::new(deliveries),
+            limits(config.deliveries_in_flight),
+            shutdown.clone(),
+        ));
         self.tasks.spawn(dispatcher::run(Arc::new(sends), limits(SENDS_IN_FLIGHT), shutdown));
     }
 
@@ -139,7 +144,8 @@ impl App {
     }
 
     fn open_doors(&mut self, config: &Config, listener: TcpListener, ingest: Ingest) {
-        let router = api::router(self.control.clone()).merge(crate::operations::router(Arc::clone(&self.readiness)));
+        let router =
+            api::router(self.control.clone()).merge(crate::operations::router(Arc::clone(&self.readiness)));
         let bounds = Bounds {
             connections_max: config.connections_max,
             per_address_max: config.connections_per_address_max,

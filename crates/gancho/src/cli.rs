@@ -6,10 +6,15 @@ use clap::{Args, Parser, Subcommand};
 
 /// The webhook gateway for conversations.
 #[derive(Debug, Parser)]
-#[command(name = "gancho", version, about, after_help = "Examples:
+#[command(
+    name = "gancho",
+    version,
+    about,
+    after_help = "Examples:
   gancho demo                      see a conversation go through, with nothing to set up
   gancho serve --set listen=0.0.0.0:8080
-  gancho bench ingest --seconds 5")]
+  gancho bench ingest --seconds 5"
+)]
 pub struct Cli {
     /// The configuration file; `gancho.toml` is read when it is there.
     #[arg(long, global = true, value_name = "FILE")]

@@ -46,7 +46,11 @@ pub fn process_environment(name: &str) -> Option<String> {
 
 /// Reads the configuration. A key that does not exist, or a value that cannot be read, is an error that names its
 /// place.
-pub fn load(file: Option<&Path>, environment: Environment<'_>, flags: &[(String, String)]) -> anyhow::Result<Loaded> {
+pub fn load(
+    file: Option<&Path>,
+    environment: Environment<'_>,
+    flags: &[(String, String)],
+) -> anyhow::Result<Loaded> {
     let in_file = read_file(file)?;
     let mut config = Config::defaults();
     let mut values = Vec::new();
@@ -68,14 +72,17 @@ fn read_file(file: Option<&Path>) -> anyhow::Result<InFile> {
     let path = file.unwrap_or(Path::new(FILE_DEFAULT));
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
-        Err(error) if file.is_none() && error.kind() == std::io::ErrorKind::NotFound => return Ok(InFile::new()),
+        Err(error) if file.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(InFile::new());
+        }
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
     };
     let table: toml::Table = text.parse().with_context(|| format!("{} is not TOML", path.display()))?;
     let mut found = InFile::new();
     for (key, value) in table {
         if !SETTINGS.iter().any(|setting| setting.key == key) {
-            let line = text.lines().position(|line| line.trim_start().starts_with(&key)).map_or(0, |at| at + 1);
+            let line =
+                text.lines().position(|line| line.trim_start().starts_with(&key)).map_or(0, |at| at + 1);
             bail!("{}, line {line}: there is no setting {key}", path.display());
         }
         let value = match value {
@@ -102,7 +109,8 @@ fn find(
     }
     let pointer = format!("{variable}_FILE");
     if let Some(path) = environment(&pointer) {
-        let read = std::fs::read_to_string(&path).with_context(|| format!("{pointer} names {path}, which cannot be read"))?;
+        let read = std::fs::read_to_string(&path)
+            .with_context(|| format!("{pointer} names {path}, which cannot be read"))?;
         return Ok((read.trim_end_matches(['\n', '\r']).to_owned(), Origin::VariableFile(pointer)));
     }
     if let Some((name, value)) = setting.also.and_then(|name| Some((name, environment(name)?))) {
@@ -139,7 +147,9 @@ pub fn print(loaded: &Loaded) -> String {
 
 /// A complete, commented example file.
 pub fn example() -> String {
-    let mut out = "# Gancho: every setting with its default. Environment variables (GANCHO_…) win over this file.\n".to_owned();
+    let mut out =
+        "# Gancho: every setting with its default. Environment variables (GANCHO_…) win over this file.\n"
+            .to_owned();
     for setting in SETTINGS {
         let value = match setting.default {
             "true" | "false" => setting.default.to_owned(),
@@ -156,14 +166,17 @@ mod tests {
     use super::*;
 
     fn load_with(environment: &[(&str, &str)], flags: &[(&str, &str)]) -> anyhow::Result<Loaded> {
-        let flags: Vec<(String, String)> = flags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let find = |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, v)| (*v).to_owned());
+        let flags: Vec<(String, String)> =
+            flags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let find =
+            |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, v)| (*v).to_owned());
         load(None, &find, &flags)
     }
 
     #[test]
     fn flags_win_over_the_environment_and_origins_are_known() {
-        let environment = [("GANCHO_LISTEN", "127.0.0.1:1"), ("PORT", "2"), ("DATABASE_URL", "sqlite:/tmp/x")];
+        let environment =
+            [("GANCHO_LISTEN", "127.0.0.1:1"), ("PORT", "2"), ("DATABASE_URL", "sqlite:/tmp/x")];
         let loaded = load_with(&environment, &[("listen", "127.0.0.1:3")]).expect("it can be read");
         assert_eq!(loaded.config.listen.port(), 3);
         let store = loaded.values.iter().find(|(key, ..)| *key == "store").expect("it is there");

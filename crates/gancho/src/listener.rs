@@ -32,7 +32,11 @@ const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 /// Answers requests.
 pub trait Handler: Clone + Send + Sync + 'static {
     /// Answers one request.
-    fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> impl Future<Output = Response<Body>> + Send;
+    fn handle(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> impl Future<Output = Response<Body>> + Send;
 }
 
 /// The bounds of a listener.
@@ -47,7 +51,12 @@ pub struct Bounds {
 }
 
 /// Serves until shutdown; then finishes the requests under way, at most for the drain time.
-pub async fn serve<H: Handler>(listener: TcpListener, handler: H, bounds: Bounds, shutdown: CancellationToken) {
+pub async fn serve<H: Handler>(
+    listener: TcpListener,
+    handler: H,
+    bounds: Bounds,
+    shutdown: CancellationToken,
+) {
     let room = Arc::new(Semaphore::new(bounds.connections_max.max(1)));
     let addresses = Arc::new(Addresses { held: Mutex::default(), max: bounds.per_address_max });
     let graceful = GracefulShutdown::new();

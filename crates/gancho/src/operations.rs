@@ -73,7 +73,9 @@ async fn ready(State(readiness): State<Arc<Readiness>>) -> (StatusCode, &'static
 
 type Label = [(&'static str, String); 1];
 
-async fn metrics(State(readiness): State<Arc<Readiness>>) -> Result<impl axum::response::IntoResponse, StatusCode> {
+async fn metrics(
+    State(readiness): State<Arc<Readiness>>,
+) -> Result<impl axum::response::IntoResponse, StatusCode> {
     let backlog = readiness.store.stats().backlog().await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
     let mut registry = Registry::with_prefix("gancho");
     let requests = Family::<Label, Counter>::default();

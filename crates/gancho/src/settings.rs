@@ -106,7 +106,6 @@ pub const SETTINGS: &[Setting] = &[
             config.store = Secret::new(text);
             store::Location::parse(text).map(|_| ()).map_err(|error| error.to_string())
         },
-        ..PLAIN
     },
     Setting {
         key: "node",
@@ -147,7 +146,8 @@ pub const SETTINGS: &[Setting] = &[
         read: |config, text| {
             let networks = text.split(',').map(str::trim).filter(|part| !part.is_empty());
             let read: Result<Vec<IpNet>, _> = networks.map(str::parse).collect();
-            config.egress_allow = read.map_err(|_| "networks such as 10.0.0.0/8,192.168.0.0/16".to_owned())?;
+            config.egress_allow =
+                read.map_err(|_| "networks such as 10.0.0.0/8,192.168.0.0/16".to_owned())?;
             Ok(())
         },
         ..PLAIN
@@ -185,14 +185,20 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "deliveries_in_flight",
-        doc: ("deliveries under way at once, over all endpoints", "entregas en curso a la vez, entre todos los destinos"),
+        doc: (
+            "deliveries under way at once, over all endpoints",
+            "entregas en curso a la vez, entre todos los destinos",
+        ),
         default: "512",
         read: |config, text| set(&mut config.deliveries_in_flight, text, "a whole number"),
         ..PLAIN
     },
     Setting {
         key: "keep_bodies",
-        doc: ("how long bodies of requests are kept", "cuánto tiempo se guardan los cuerpos de las peticiones"),
+        doc: (
+            "how long bodies of requests are kept",
+            "cuánto tiempo se guardan los cuerpos de las peticiones",
+        ),
         default: "30d",
         read: |config, text| set_wait(&mut config.keep_bodies, text),
         ..PLAIN
@@ -206,7 +212,10 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "drain",
-        doc: ("how long shutdown waits for what is under way", "cuánto espera el apagado por lo que está en curso"),
+        doc: (
+            "how long shutdown waits for what is under way",
+            "cuánto espera el apagado por lo que está en curso",
+        ),
         default: "25s",
         read: |config, text| set_wait(&mut config.drain, text),
         ..PLAIN

@@ -75,7 +75,8 @@ impl Words {
 
     /// The gateway stays open.
     pub fn demo_stays(&self, address: &str, token: &str) -> String {
-        let look = self.pick("The gateway stays open. Look around:", "La pasarela sigue abierta. Échale un vistazo:");
+        let look = self
+            .pick("The gateway stays open. Look around:", "La pasarela sigue abierta. Échale un vistazo:");
         let end = self.pick("Ctrl-C ends it and removes its data.", "Ctrl-C la termina y borra sus datos.");
         format!("\n{look}\n  curl -H 'Authorization: Bearer {token}' {address}/v1/events\n{end}")
     }

@@ -9,8 +9,14 @@ use store::arrivals::Request;
 use platforms::http::Incoming;
 
 /// Headers that show who somebody is; kept of refused requests only, where verifying again needs them.
-const CREDENTIALS: [&str; 6] =
-    ["authorization", "cookie", "proxy-authorization", "x-api-key", "apikey", "x-telegram-bot-api-secret-token"];
+const CREDENTIALS: [&str; 6] = [
+    "authorization",
+    "cookie",
+    "proxy-authorization",
+    "x-api-key",
+    "apikey",
+    "x-telegram-bot-api-secret-token",
+];
 
 /// What is kept of a request that was proven genuine: no credential, no query (tokens live there).
 pub(crate) fn genuine(incoming: &Incoming, peer: &str) -> Request {

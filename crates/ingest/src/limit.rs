@@ -44,7 +44,10 @@ impl Limits {
 pub fn is_allowed(source: &Source, peer: IpAddr) -> bool {
     let peer = peer.to_canonical();
     source.allowed_networks.is_empty()
-        || source.allowed_networks.iter().any(|text| text.parse::<IpNet>().is_ok_and(|network| network.contains(&peer)))
+        || source
+            .allowed_networks
+            .iter()
+            .any(|text| text.parse::<IpNet>().is_ok_and(|network| network.contains(&peer)))
 }
 
 #[cfg(test)]

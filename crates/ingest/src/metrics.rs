@@ -67,7 +67,9 @@ impl Metrics {
 
     /// Requests so far, by result.
     pub fn requests_total(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
-        Result::ALL.into_iter().map(|result| (result.as_str(), self.requests[result as usize].load(Ordering::Relaxed)))
+        Result::ALL
+            .into_iter()
+            .map(|result| (result.as_str(), self.requests[result as usize].load(Ordering::Relaxed)))
     }
 
     /// New events so far.

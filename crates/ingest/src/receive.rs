@@ -132,7 +132,8 @@ impl Ingest {
             return Err(Refusal::TooLarge { max: self.config.body_bytes_max });
         }
         let reading = std::pin::pin!(Limited::new(body, self.config.body_bytes_max).collect());
-        let read = tokio::time::timeout(self.config.body_timeout, reading).await.map_err(|_| Refusal::TooSlow)?;
+        let read =
+            tokio::time::timeout(self.config.body_timeout, reading).await.map_err(|_| Refusal::TooSlow)?;
         let body = read.map_err(|error| match error.is::<http_body_util::LengthLimitError>() {
             true => Refusal::TooLarge { max: self.config.body_bytes_max },
             false => Refusal::Broken,
@@ -165,7 +166,12 @@ impl Ingest {
         Ok(plain(StatusCode::UNAUTHORIZED, "not accepted\n"))
     }
 
-    async fn unknown_source<B>(&self, request: Request<B>, peer: IpAddr, now: Timestamp) -> Result<Answer, Refusal> {
+    async fn unknown_source<B>(
+        &self,
+        request: Request<B>,
+        peer: IpAddr,
+        now: Timestamp,
+    ) -> Result<Answer, Refusal> {
         if self.limits.may_keep_refused(now) {
             let (head, _) = request.into_parts();
             let incoming = Incoming {
@@ -195,14 +201,16 @@ impl Ingest {
         request: store::arrivals::Request,
         verdict: Verdict,
     ) -> Result<Appended, Refusal> {
-        let arrival = Arrival { source: Some(Arc::clone(source)), app: None, request: Some(request), verdict };
+        let arrival =
+            Arrival { source: Some(Arc::clone(source)), app: None, request: Some(request), verdict };
         self.store_arrival(arrival).await
     }
 
     /// Stores an arrival. If it is not known in time whether it was stored, the sender is asked to come back:
     /// dedupe absorbs the second copy.
     async fn store_arrival(&self, arrival: Arrival) -> Result<Appended, Refusal> {
-        let stored = tokio::time::timeout(self.config.store_timeout, self.store.arrivals().append(arrival)).await;
+        let stored =
+            tokio::time::timeout(self.config.store_timeout, self.store.arrivals().append(arrival)).await;
         match stored {
             Ok(Ok(appended)) => {
                 self.metrics.request(match appended.state {
@@ -228,7 +236,9 @@ impl Ingest {
     fn refuse(&self, refusal: Refusal) -> Answer {
         self.metrics.request(match refusal {
             Refusal::Unavailable => Count::Unavailable,
-            Refusal::TooLarge { .. } | Refusal::TooSlow | Refusal::TooMany { .. } | Refusal::Broken => Count::Refused,
+            Refusal::TooLarge { .. } | Refusal::TooSlow | Refusal::TooMany { .. } | Refusal::Broken => {
+                Count::Refused
+            }
         });
         refusal.answer()
     }
@@ -239,8 +249,12 @@ impl Ingest {
 enum Refusal {
     /// Our own fault, or too much at once: never a 4xx, which some senders take as final.
     Unavailable,
-    TooMany { wait: Duration },
-    TooLarge { max: usize },
+    TooMany {
+        wait: Duration,
+    },
+    TooLarge {
+        max: usize,
+    },
     TooSlow,
     Broken,
 }
@@ -265,7 +279,11 @@ impl Refusal {
 }
 
 /// A verified body that is not the platform's: stored as it came, under a name that says so.
-fn unrecognised(platform: &dyn Platform, incoming: &Incoming, unreadable: &Unreadable) -> model::event::NewEvent {
+fn unrecognised(
+    platform: &dyn Platform,
+    incoming: &Incoming,
+    unreadable: &Unreadable,
+) -> model::event::NewEvent {
     tracing::info!(platform = platform.kind(), bytes = incoming.body.len(), why = %unreadable, "unreadable body kept");
     model::event::NewEvent {
         event_type: model::event::EventType::from_foreign(platform.kind(), "unrecognised"),
@@ -282,7 +300,7 @@ fn answer(reply: Reply) -> Answer {
     let mut answer = Response::new(Full::new(reply.body));
     // A status that is not one would be our own adapter's mistake; the sender's events are safe all the same.
     *answer.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
-    if let Ok(content_type) = header::HeaderValue::from_str(&reply.content_type) {
+    if let Ok(content_type) = header::HeaderValue::from_str(reply.content_type) {
         answer.headers_mut().insert(header::CONTENT_TYPE, content_type);
     }
     answer

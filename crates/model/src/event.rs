@@ -196,7 +196,8 @@ struct ContactView<'a> {
 impl ContactView<'_> {
     fn of(party: &Party) -> ContactView<'_> {
         // Strongest first: a later one of the same sort (an old number) does not replace it.
-        let identifiers = party.identifiers.iter().rev().map(|name| (name.kind, name.value.as_str())).collect();
+        let identifiers =
+            party.identifiers.iter().rev().map(|name| (name.kind, name.value.as_str())).collect();
         ContactView { name: party.name.as_deref(), identifiers }
     }
 }
@@ -231,7 +232,8 @@ mod tests {
 
     #[test]
     fn a_pattern_means_whole_parts() {
-        let matches = |pattern: &str, name: &str| EventPattern::new(pattern).expect("a pattern").matches(name);
+        let matches =
+            |pattern: &str, name: &str| EventPattern::new(pattern).expect("a pattern").matches(name);
         assert!(matches("*", "message.received"));
         assert!(matches("message.*", "message.received"));
         assert!(matches("message.received", "message.received"));

@@ -96,7 +96,9 @@ impl<K: Kind> FromStr for Id<K> {
         let mut raw: i64 = 0;
         for byte in digits.bytes() {
             let Some(value) = digit_value(byte) else { return Err(wrong) };
-            let Some(next) = raw.checked_mul(62).and_then(|raw| raw.checked_add(value)) else { return Err(wrong) };
+            let Some(next) = raw.checked_mul(62).and_then(|raw| raw.checked_add(value)) else {
+                return Err(wrong);
+            };
             raw = next;
         }
         Ok(Id::from_raw(raw))
@@ -300,7 +302,8 @@ mod tests {
         let ids = Ids::of_node(3);
         let late = Timestamp::from_millis(EPOCH_MS + 5_000);
         let early = Timestamp::from_millis(EPOCH_MS + 10);
-        let made: Vec<EventId> = (0..10_000).map(|n| ids.next(if n % 2 == 0 { late } else { early })).collect();
+        let made: Vec<EventId> =
+            (0..10_000).map(|n| ids.next(if n % 2 == 0 { late } else { early })).collect();
         assert!(made.windows(2).all(|pair| pair[0] < pair[1]));
         assert_eq!(made[0].made_at(), late);
     }

@@ -63,7 +63,9 @@ mod tests {
         let start = Timestamp::from_secs(1_000);
         assert_eq!([0; 3].map(|_| pace.take(pacing, start)), [Ok(()); 3]);
         let next = pace.take(pacing, start).expect_err("the burst is used up");
-        assert!(next > start.plus(Duration::from_secs(5)) && next <= start.plus(Duration::from_millis(6_001)));
+        assert!(
+            next > start.plus(Duration::from_secs(5)) && next <= start.plus(Duration::from_millis(6_001))
+        );
         assert_eq!(pace.take(pacing, next), Ok(()));
         assert!(pace.take(pacing, next).is_err());
     }

@@ -191,10 +191,9 @@ impl Reason {
                 "the sender's address is not on this source's list",
                 "la dirección del emisor no está en la lista de esta fuente",
             ),
-            Reason::MethodNotAllowed => (
-                "the platform does not use this HTTP method",
-                "la plataforma no usa este método HTTP",
-            ),
+            Reason::MethodNotAllowed => {
+                ("the platform does not use this HTTP method", "la plataforma no usa este método HTTP")
+            }
             Reason::BodyUnreadable => (
                 "the body cannot be read as this platform's: it is kept as it came",
                 "el cuerpo no se puede leer como de esta plataforma: se guarda tal como llegó",

@@ -55,7 +55,9 @@ impl RetryPolicy {
     /// The example schedule of Standard Webhooks: nine retries over about 75 hours.
     pub fn standard() -> RetryPolicy {
         let minutes = [0, 5, 30, 120, 300, 600, 840, 1200, 1440];
-        let waits = minutes.iter().map(|m| if *m == 0 { Duration::from_secs(5) } else { Duration::from_secs(m * 60) });
+        let waits = minutes
+            .iter()
+            .map(|m| if *m == 0 { Duration::from_secs(5) } else { Duration::from_secs(m * 60) });
         RetryPolicy { waits: waits.collect() }
     }
 
@@ -145,7 +147,10 @@ mod tests {
     fn a_schedule_ends_and_says_why() {
         let policy = RetryPolicy::parse("1s").expect("a schedule");
         let now = Timestamp::from_secs(0);
-        assert_eq!(policy.next(2, &retry(None), now, Jitter(0.5)), Next::Dead("no attempts left: 503".to_owned()));
+        assert_eq!(
+            policy.next(2, &retry(None), now, Jitter(0.5)),
+            Next::Dead("no attempts left: 503".to_owned())
+        );
     }
 
     proptest! {

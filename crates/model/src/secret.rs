@@ -70,7 +70,10 @@ mod tests {
 
     #[test]
     fn a_secret_does_not_print() {
-        assert_eq!(format!("{:?}", Key::current(Secret::new("hush"))), "Key { secret: ***, retires_at: None }");
+        assert_eq!(
+            format!("{:?}", Key::current(Secret::new("hush"))),
+            "Key { secret: ***, retires_at: None }"
+        );
     }
 
     #[test]

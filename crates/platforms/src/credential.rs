@@ -38,15 +38,10 @@ impl Credential {
             Credential::Jwt(JwtAlgorithm::Rs256) => "the sender's RSA public key in PEM",
         };
         settings::secret_needed(source, SecretRole::Credential, what)?;
-        let mut secrets = source
-            .secrets
-            .iter()
-            .filter(|held| held.role == SecretRole::Credential);
+        let mut secrets = source.secrets.iter().filter(|held| held.role == SecretRole::Credential);
         match secrets.all(|held| self.takes(&held.key.secret)) {
             true => Ok(()),
-            false => Err(format!(
-                "a secret with role \"credential\" cannot be read: enter {what}"
-            )),
+            false => Err(format!("a secret with role \"credential\" cannot be read: enter {what}")),
         }
     }
 

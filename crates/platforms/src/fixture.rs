@@ -54,11 +54,7 @@ pub(crate) fn post(headers: &[(&str, &str)], body: impl Into<Bytes>) -> Incoming
 
 /// A GET with a query, at [`NOW`].
 pub(crate) fn get(query: &str) -> Incoming {
-    Incoming {
-        method: Method::GET,
-        query: Some(query.to_owned()),
-        ..post(&[], "")
-    }
+    Incoming { method: Method::GET, query: Some(query.to_owned()), ..post(&[], "") }
 }
 
 /// Events as JSON, everything the store would see of them.
@@ -68,11 +64,8 @@ pub(crate) fn told(events: &[NewEvent]) -> Value {
 
 fn told_one(event: &NewEvent) -> Value {
     let party = event.party.as_ref().map(|party| {
-        let known: Vec<String> = party
-            .identifiers
-            .iter()
-            .map(|one| format!("{}={}", one.kind, one.value))
-            .collect();
+        let known: Vec<String> =
+            party.identifiers.iter().map(|one| format!("{}={}", one.kind, one.value)).collect();
         json!({ "known_by": known, "name": party.name, "touch": format!("{:?}", party.touch) })
     });
     let content = match &event.content {
@@ -94,13 +87,9 @@ fn told_one(event: &NewEvent) -> Value {
 
 /// Compares what is read from every fixture of a platform with the accepted file beside it.
 pub(crate) fn every_fixture(platform: &str, read: impl Fn(Vec<u8>) -> Value) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("fixtures")
-        .join(platform);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(platform);
     let listed = std::fs::read_dir(&folder).expect("the platform has fixtures");
-    let mut files: Vec<PathBuf> = listed
-        .map(|entry| entry.expect("a folder entry").path())
-        .collect();
+    let mut files: Vec<PathBuf> = listed.map(|entry| entry.expect("a folder entry").path()).collect();
     files.retain(|file| file.extension().is_some_and(|kind| kind == "json"));
     files.sort();
     assert!(!files.is_empty(), "no fixtures in {}", folder.display());
@@ -109,11 +98,7 @@ pub(crate) fn every_fixture(platform: &str, read: impl Fn(Vec<u8>) -> Value) {
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     for file in files {
-        let name = file
-            .file_stem()
-            .and_then(|stem| stem.to_str())
-            .expect("a name in ASCII")
-            .to_owned();
+        let name = file.file_stem().and_then(|stem| stem.to_str()).expect("a name in ASCII").to_owned();
         let told = read(std::fs::read(&file).expect("a readable fixture"));
         settings.bind(|| insta::assert_json_snapshot!(name, told));
     }

@@ -32,9 +32,7 @@ impl Incoming {
     /// The first value of a query parameter, decoded.
     pub fn query_value(&self, name: &str) -> Option<String> {
         let query = self.query.as_deref()?.as_bytes();
-        form_urlencoded::parse(query)
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.into_owned())
+        form_urlencoded::parse(query).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
     }
 }
 
@@ -52,28 +50,17 @@ pub struct Reply {
 impl Reply {
     /// 200 with nothing to say.
     pub fn empty() -> Reply {
-        Reply {
-            status: 200,
-            content_type: "text/plain; charset=utf-8",
-            body: Bytes::new(),
-        }
+        Reply { status: 200, content_type: "text/plain; charset=utf-8", body: Bytes::new() }
     }
 
     /// 200 with plain text: what a challenge wants.
     pub fn text(body: String) -> Reply {
-        Reply {
-            body: Bytes::from(body),
-            ..Reply::empty()
-        }
+        Reply { body: Bytes::from(body), ..Reply::empty() }
     }
 
     /// 200 with JSON.
     pub fn json(body: impl Into<Bytes>) -> Reply {
-        Reply {
-            status: 200,
-            content_type: "application/json",
-            body: body.into(),
-        }
+        Reply { status: 200, content_type: "application/json", body: body.into() }
     }
 }
 
@@ -97,12 +84,7 @@ impl Call {
             ("authorization".to_owned(), format!("Bearer {bearer}")),
             ("content-type".to_owned(), "application/json".to_owned()),
         ];
-        Call {
-            method: Method::POST,
-            url,
-            headers,
-            body: Bytes::from(body),
-        }
+        Call { method: Method::POST, url, headers, body: Bytes::from(body) }
     }
 }
 

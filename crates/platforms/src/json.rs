@@ -25,9 +25,7 @@ pub(crate) fn raw(value: &impl serde::Serialize) -> Box<RawValue> {
 /// Reads a body whose top is an object, none of whose members is read yet.
 pub(crate) fn object(body: &[u8]) -> Result<Object<'_>, Unreadable> {
     if is_deep(body) {
-        return Err(Unreadable(format!(
-            "not readable JSON: nested deeper than {DEPTH_MAX}"
-        )));
+        return Err(Unreadable(format!("not readable JSON: nested deeper than {DEPTH_MAX}")));
     }
     let text = std::str::from_utf8(body).map_err(|error| Unreadable(format!("not UTF-8: {error}")))?;
     serde_json::from_str(text).map_err(|error| unreadable(&error))
@@ -193,10 +191,7 @@ mod tests {
         assert_eq!(object.text("n").as_deref(), Some("12"));
         assert_eq!(object.number("n"), Some(12.0));
         assert!(object.flag("f") && !object.flag("t"));
-        assert_eq!(
-            object.object("o").and_then(|inner| inner.string("k")).as_deref(),
-            Some("1")
-        );
+        assert_eq!(object.object("o").and_then(|inner| inner.string("k")).as_deref(), Some("1"));
         assert_eq!(object.items("l").map(|items| items.len()), Some(2));
         for absent in ["e", "z", "f", "o", "l", "none"] {
             assert_eq!(object.text(absent), None, "{absent}");
@@ -207,9 +202,7 @@ mod tests {
     #[test]
     fn what_is_told_nowhere_else_is_kept() {
         let object = object(br#"{"id":"1","new":{"x":[1]}}"#).expect("an object");
-        let rest = object
-            .rest(|key| key == "id")
-            .map(|rest| raw(&rest).get().to_owned());
+        let rest = object.rest(|key| key == "id").map(|rest| raw(&rest).get().to_owned());
         assert_eq!(rest.as_deref(), Some(r#"{"new":{"x":[1]}}"#));
         assert!(object.rest(|_| true).is_none());
     }

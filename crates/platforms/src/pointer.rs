@@ -10,9 +10,7 @@ use crate::platform::Unreadable;
 /// Reads a body as one JSON value without taking it apart.
 pub(crate) fn document(body: &[u8]) -> Result<&RawValue, Unreadable> {
     if json::is_deep(body) {
-        return Err(Unreadable(format!(
-            "not readable JSON: nested deeper than {DEPTH_MAX}"
-        )));
+        return Err(Unreadable(format!("not readable JSON: nested deeper than {DEPTH_MAX}")));
     }
     serde_json::from_slice(body).map_err(|error| Unreadable(format!("not readable JSON: {error}")))
 }
@@ -23,9 +21,7 @@ pub(crate) fn find<'j>(value: &'j RawValue, pointer: &str) -> Option<&'j RawValu
     for part in pointer.split('/').skip(1) {
         let part = part.replace("~1", "/").replace("~0", "~");
         found = match found.get().as_bytes().first()? {
-            b'{' => serde_json::from_str::<HashMap<String, &RawValue>>(found.get())
-                .ok()?
-                .remove(&part)?,
+            b'{' => serde_json::from_str::<HashMap<String, &RawValue>>(found.get()).ok()?.remove(&part)?,
             b'[' => json::items(found)?.get(part.parse::<usize>().ok()?).copied()?,
             _ => return None,
         };

@@ -118,18 +118,11 @@ pub fn by_ed25519<'r>(
     for key in public_keys {
         any_key = true;
         let key = signature::UnparsedPublicKey::new(&signature::ED25519, key);
-        if presented
-            .iter()
-            .any(|candidate| key.verify(signed, candidate).is_ok())
-        {
+        if presented.iter().any(|candidate| key.verify(signed, candidate).is_ok()) {
             return Ok(Verified { request });
         }
     }
-    Err(Rejection(if any_key {
-        Reason::SignatureWrong
-    } else {
-        Reason::SecretNotConfigured
-    }))
+    Err(Rejection(if any_key { Reason::SignatureWrong } else { Reason::SecretNotConfigured }))
 }
 
 /// Proves a request by a text it must show: a static header, a token in the URL, a bearer token, a password.
@@ -144,11 +137,7 @@ pub fn by_token<'r, 's>(
         any_secret = true;
         // Comparing MACs under a fixed key hides the secret's length too.
         let expected = mac(Hash::Sha256, b"gancho token", &[secret.expose().as_bytes()]);
-        let shown = mac(
-            Hash::Sha256,
-            b"gancho token",
-            &[presented.unwrap_or_default().as_bytes()],
-        );
+        let shown = mac(Hash::Sha256, b"gancho token", &[presented.unwrap_or_default().as_bytes()]);
         genuine |= presented.is_some() && verify_slices_are_equal(&expected, &shown).is_ok();
     }
     match (any_secret, genuine, presented) {
@@ -238,11 +227,7 @@ fn in_time(claims: &Claims, now: Timestamp) -> Result<(), Rejection> {
     let slack = TOLERANCE_DEFAULT;
     let expired = claims.exp.is_some_and(|end| at(end).plus(slack) < now);
     let early = claims.nbf.is_some_and(|start| at(start) > now.plus(slack));
-    if expired || early {
-        Err(Rejection(Reason::CredentialExpired))
-    } else {
-        Ok(())
-    }
+    if expired || early { Err(Rejection(Reason::CredentialExpired)) } else { Ok(()) }
 }
 
 /// Accepts an unsigned request because the source's settings say so by name. The reason is shown wherever the
@@ -263,11 +248,7 @@ pub enum Unsigned {
 /// Checks that a signed time is near ours.
 pub fn near(signed_at: Timestamp, now: Timestamp, tolerance: Duration) -> Result<(), Rejection> {
     let apart = now.since(signed_at).max(signed_at.since(now));
-    if apart > tolerance {
-        Err(Rejection(Reason::TimestampOutside))
-    } else {
-        Ok(())
-    }
+    if apart > tolerance { Err(Rejection(Reason::TimestampOutside)) } else { Ok(()) }
 }
 
 /// The password and user of a Basic `Authorization` header, as `user:password`.

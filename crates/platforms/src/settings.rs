@@ -7,25 +7,14 @@ use model::event::EventType;
 use model::source::{SecretRole, Settings, Source};
 
 /// First words of event types that mean something to us; what a foreign system says never gets one of them.
-const OUR_WORDS: [&str; 8] = [
-    "message",
-    "conversation",
-    "contact",
-    "account",
-    "endpoint",
-    "delivery",
-    "source",
-    "certificate",
-];
+const OUR_WORDS: [&str; 8] =
+    ["message", "conversation", "contact", "account", "endpoint", "delivery", "source", "certificate"];
 
 /// Refuses keys the adapter does not know, by name.
 pub(crate) fn known(settings: &Settings, keys: &[&str]) -> Result<(), String> {
     match settings.object().keys().find(|key| !keys.contains(&key.as_str())) {
         None => Ok(()),
-        Some(key) => Err(format!(
-            "unknown setting \"{key}\": remove it, or use one of {}",
-            keys.join(", ")
-        )),
+        Some(key) => Err(format!("unknown setting \"{key}\": remove it, or use one of {}", keys.join(", "))),
     }
 }
 
@@ -42,10 +31,7 @@ pub(crate) fn text<'s>(settings: &'s Settings, key: &str) -> Result<Option<&'s s
 pub(crate) fn flag(settings: &Settings, key: &str) -> Result<Option<bool>, String> {
     match settings.object().get(key) {
         None => Ok(None),
-        Some(value) => value
-            .as_bool()
-            .map(Some)
-            .ok_or(format!("setting \"{key}\" must be true or false")),
+        Some(value) => value.as_bool().map(Some).ok_or(format!("setting \"{key}\" must be true or false")),
     }
 }
 
@@ -75,14 +61,9 @@ pub(crate) fn choice<T: Copy>(
     let Some(name) = text(settings, key)? else {
         return Ok(None);
     };
-    let chosen = choices
-        .iter()
-        .find(|(choice, _)| *choice == name)
-        .map(|(_, value)| *value);
+    let chosen = choices.iter().find(|(choice, _)| *choice == name).map(|(_, value)| *value);
     let names: Vec<&str> = choices.iter().map(|(choice, _)| *choice).collect();
-    chosen
-        .map(Some)
-        .ok_or(format!("setting \"{key}\" must be one of {}", names.join(", ")))
+    chosen.map(Some).ok_or(format!("setting \"{key}\" must be one of {}", names.join(", ")))
 }
 
 /// The name of a header.
@@ -92,9 +73,7 @@ pub(crate) fn header<'s>(settings: &'s Settings, key: &str) -> Result<Option<&'s
     };
     match HeaderName::from_bytes(name.as_bytes()) {
         Ok(_) => Ok(Some(name)),
-        Err(_) => Err(format!(
-            "setting \"{key}\" must be the name of a header, such as X-Signature"
-        )),
+        Err(_) => Err(format!("setting \"{key}\" must be the name of a header, such as X-Signature")),
     }
 }
 
@@ -105,9 +84,9 @@ pub(crate) fn pointer<'s>(settings: &'s Settings, key: &str) -> Result<Option<&'
     };
     match pointer.starts_with('/') && pointer.split('/').count() <= 17 {
         true => Ok(Some(pointer)),
-        false => Err(format!(
-            "setting \"{key}\" must be a JSON pointer of at most 16 parts, such as /data/id"
-        )),
+        false => {
+            Err(format!("setting \"{key}\" must be a JSON pointer of at most 16 parts, such as /data/id"))
+        }
     }
 }
 
@@ -119,9 +98,7 @@ pub(crate) fn event_prefix<'s>(settings: &'s Settings, default: &'s str) -> Resu
         return Err("setting \"event_prefix\" must be dotted words of letters, digits and _".to_owned());
     }
     if OUR_WORDS.contains(&first) {
-        return Err(format!(
-            "setting \"event_prefix\" cannot begin with \"{first}\": choose another word"
-        ));
+        return Err(format!("setting \"event_prefix\" cannot begin with \"{first}\": choose another word"));
     }
     Ok(prefix)
 }
@@ -151,10 +128,7 @@ mod tests {
     #[test]
     fn an_unknown_key_is_refused_by_name() {
         let refusal = known(&settings(&json!({"hedder": 1})), &["header"]).expect_err("an unknown key");
-        assert_eq!(
-            refusal,
-            "unknown setting \"hedder\": remove it, or use one of header"
-        );
+        assert_eq!(refusal, "unknown setting \"hedder\": remove it, or use one of header");
     }
 
     #[test]

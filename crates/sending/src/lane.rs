@@ -63,7 +63,13 @@ impl SendingLane {
         Ok((Arc::clone(source), platform, account.address.clone()))
     }
 
-    async fn call(&self, claimed: &ClaimedSend, source: &Source, platform: &dyn Platform, call: Call) -> Done {
+    async fn call(
+        &self,
+        claimed: &ClaimedSend,
+        source: &Source,
+        platform: &dyn Platform,
+        call: Call,
+    ) -> Done {
         let id = self.store.fresh_id();
         let request = Request {
             method: call.method,
@@ -72,7 +78,8 @@ impl SendingLane {
             body: call.body,
             allow_http: self.allow_http,
         };
-        let exchange = self.egress.exchange(request, Limits { deadline: DEADLINE, ..Limits::default() }).await;
+        let exchange =
+            self.egress.exchange(request, Limits { deadline: DEADLINE, ..Limits::default() }).await;
         let now = self.now();
         let interpreted = interpret(source, platform, &exchange, now);
         if interpreted.account_stopped {
@@ -81,16 +88,29 @@ impl SendingLane {
         let number = claimed.send.attempts + 1;
         let next = self.retry.next(number, &interpreted.outcome, now, Jitter((self.spread)()));
         let attempt = attempt(claimed, id, &exchange, &interpreted.outcome);
-        Done::Tried(Some(attempt), next, interpreted.message_id)
+        Done::Tried(Box::new(Tried { attempt: Some(attempt), next, message_id: interpreted.message_id }))
     }
 }
 
 /// What became of a claimed send.
 pub enum Done {
-    /// It was tried, or it can never be: the attempt, what follows, and the platform's id of the message.
-    Tried(Option<Attempt>, Next, Option<String>),
+    /// It was tried, or it can never be.
+    Tried(Box<Tried>),
     /// It must not be tried before.
     NotBefore(Timestamp),
+}
+
+/// A send that was tried, or can never be.
+pub struct Tried {
+    attempt: Option<Attempt>,
+    next: Next,
+    message_id: Option<String>,
+}
+
+impl Done {
+    fn dead(cause: String) -> Done {
+        Done::Tried(Box::new(Tried { attempt: None, next: Next::Dead(cause), message_id: None }))
+    }
 }
 
 impl Lane for SendingLane {
@@ -113,7 +133,7 @@ impl Lane for SendingLane {
         let now = self.now();
         let (source, platform, address) = match self.sender(claimed) {
             Ok(sender) => sender,
-            Err(cause) => return Done::Tried(None, Next::Dead(cause), None),
+            Err(cause) => return Done::dead(cause),
         };
         if let Some(until) = self.paces.resting(claimed.send.account, now) {
             return Done::NotBefore(until);
@@ -127,26 +147,26 @@ impl Lane for SendingLane {
         let sender = Sender { source: &source, account: &address, correlation: &correlation, now };
         match platform.compose(&sender, &claimed.send.message) {
             Ok(call) => self.call(claimed, &source, platform, call).await,
-            Err(unsupported) => Done::Tried(None, Next::Dead(unsupported.to_string()), None),
+            Err(unsupported) => Done::dead(unsupported.to_string()),
         }
     }
 
     /// A panic may have come after the call: nobody knows whether the platform took the message.
     fn panicked(&self, _claimed: &ClaimedSend) -> Done {
         let cause = "the call failed inside Gancho; this is a bug, please report it".to_owned();
-        Done::Tried(None, Next::Unknown(cause), None)
+        Done::Tried(Box::new(Tried { attempt: None, next: Next::Unknown(cause), message_id: None }))
     }
 
     async fn record(&self, claimed: &ClaimedSend, done: &Done) -> Result<(), LaneError> {
         match done {
             Done::NotBefore(at) => self.store.sends().postpone(claimed, *at).await.map_err(failed),
-            Done::Tried(attempt, next, message_id) => {
+            Done::Tried(tried) => {
                 let source = self.sender(claimed).ok().map(|(source, ..)| source);
                 let recorded = RecordedSend {
                     claimed: claimed.clone(),
-                    attempt: attempt.clone(),
-                    next: next.clone(),
-                    message_id: message_id.clone(),
+                    attempt: tried.attempt.clone(),
+                    next: tried.next.clone(),
+                    message_id: tried.message_id.clone(),
                     source,
                 };
                 self.store.sends().record(recorded).await.map_err(failed)
@@ -176,7 +196,9 @@ fn interpret(source: &Source, platform: &dyn Platform, exchange: &Exchange, now:
 fn attempt(claimed: &ClaimedSend, id: AttemptId, exchange: &Exchange, outcome: &Outcome) -> Attempt {
     let error = match outcome {
         Outcome::Done => None,
-        Outcome::Retry { cause, .. } | Outcome::Refused(cause) | Outcome::Unknown(cause) => Some(cause.clone()),
+        Outcome::Retry { cause, .. } | Outcome::Refused(cause) | Outcome::Unknown(cause) => {
+            Some(cause.clone())
+        }
     };
     let answer = exchange.result.as_ref().ok();
     Attempt {

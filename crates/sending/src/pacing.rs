@@ -84,9 +84,14 @@ mod tests {
         };
         let (account, now) = (AccountId::from_raw(1), Timestamp::from_secs(100));
         assert!(paces.take(account, 1, pace, now).is_ok());
-        assert!(paces.take(account, 1, pace, now).expect_err("the pair waits") > now.plus(Duration::from_secs(5)));
+        assert!(
+            paces.take(account, 1, pace, now).expect_err("the pair waits") > now.plus(Duration::from_secs(5))
+        );
         assert!(paces.take(account, 2, pace, now).is_ok());
-        assert!(paces.take(account, 3, pace, now).expect_err("the account waits") < now.plus(Duration::from_secs(1)));
+        assert!(
+            paces.take(account, 3, pace, now).expect_err("the account waits")
+                < now.plus(Duration::from_secs(1))
+        );
     }
 
     #[test]

@@ -63,9 +63,7 @@ impl Attempt {
         let body: Option<Value> = serde_json::from_slice(&heard.body).ok();
         let event_type = body.as_ref().and_then(|body| body["type"].as_str());
         let received_at = state.clock.now();
-        let seconds = heard
-            .header("webhook-timestamp")
-            .and_then(|text| text.parse().ok());
+        let seconds = heard.header("webhook-timestamp").and_then(|text| text.parse().ok());
         Attempt {
             number,
             id: heard.header("webhook-id").map(str::to_owned),
@@ -74,9 +72,7 @@ impl Attempt {
             headers: heard.headers.clone(),
             attempted_at: seconds.map(Timestamp::from_secs),
             received_at,
-            genuine: lock(&state.secret)
-                .as_ref()
-                .is_none_or(|secret| is_genuine(secret, heard, received_at)),
+            genuine: lock(&state.secret).as_ref().is_none_or(|secret| is_genuine(secret, heard, received_at)),
             conduct: None,
             body,
         }

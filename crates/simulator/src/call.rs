@@ -33,16 +33,7 @@ pub(crate) async fn exchange(
     if !body.is_empty() {
         headers.push(("content-type".to_owned(), "application/json".to_owned()));
     }
-    let request = Request {
-        method,
-        url,
-        headers,
-        body,
-        allow_http: true,
-    };
-    let limits = Limits {
-        deadline: DEADLINE,
-        ..Limits::default()
-    };
+    let request = Request { method, url, headers, body, allow_http: true };
+    let limits = Limits { deadline: DEADLINE, ..Limits::default() };
     egress.exchange(request, limits).await
 }

@@ -32,11 +32,7 @@ impl<T> Log<T> {
     /// An empty list that keeps at most this many.
     pub(crate) fn keeping(kept_max: usize) -> Log<T> {
         let kept = VecDeque::new();
-        Log {
-            held: Mutex::new(Held { kept, seen: 0 }),
-            changed: Notify::new(),
-            kept_max,
-        }
+        Log { held: Mutex::new(Held { kept, seen: 0 }), changed: Notify::new(), kept_max }
     }
 
     /// Adds what `make` says of its number, which counts from 1; the oldest is forgotten when there is no room.
@@ -69,8 +65,7 @@ impl<T> Log<T> {
         deadline: Duration,
         enough: impl Fn(&[Arc<T>]) -> bool,
     ) -> Result<Vec<Arc<T>>, TooFew> {
-        self.wait(deadline, |held| enough(held.kept.make_contiguous()))
-            .await
+        self.wait(deadline, |held| enough(held.kept.make_contiguous())).await
     }
 
     async fn wait(
@@ -90,10 +85,7 @@ impl<T> Log<T> {
         };
         match tokio::time::timeout(deadline, waiting).await {
             Ok(()) => Ok(self.all()),
-            Err(_) => Err(TooFew {
-                seen: self.lock().seen,
-                deadline,
-            }),
+            Err(_) => Err(TooFew { seen: self.lock().seen, deadline }),
         }
     }
 

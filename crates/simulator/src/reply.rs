@@ -38,8 +38,7 @@ pub struct Replied {
 impl Replied {
     /// Whether handing it over again could change nothing.
     pub fn is_settled(&self) -> bool {
-        self.status
-            .is_some_and(|status| status < 500 && status != 409 && status != 429)
+        self.status.is_some_and(|status| status < 500 && status != 409 && status != 429)
     }
 }
 
@@ -63,11 +62,7 @@ impl Replies {
         token: Secret,
         compose: impl Fn(&Attempt) -> Option<Value> + Send + Sync + 'static,
     ) -> Replies {
-        Replies {
-            url,
-            token,
-            compose: Arc::new(compose),
-        }
+        Replies { url, token, compose: Arc::new(compose) }
     }
 
     /// Replies to an attempt, if there is something to say.
@@ -79,10 +74,7 @@ impl Replies {
         let message = (self.compose)(attempt)?;
         let idempotency_key = format!("reply-{to}");
         let headers = vec![
-            (
-                "authorization".to_owned(),
-                format!("Bearer {}", self.token.expose()),
-            ),
+            ("authorization".to_owned(), format!("Bearer {}", self.token.expose())),
             ("idempotency-key".to_owned(), idempotency_key.clone()),
         ];
         let body = Bytes::from(message.to_string());

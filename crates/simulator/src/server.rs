@@ -63,21 +63,13 @@ pub(crate) struct Answer {
 impl Answer {
     /// An answer of a status alone.
     pub(crate) fn empty(status: StatusCode) -> Answer {
-        Answer {
-            status,
-            headers: HeaderMap::new(),
-            body: Bytes::new(),
-            until_given: None,
-        }
+        Answer { status, headers: HeaderMap::new(), body: Bytes::new(), until_given: None }
     }
 
     /// An answer in JSON.
     pub(crate) fn json(status: StatusCode, value: &serde_json::Value) -> Answer {
         let kind = HeaderValue::from_static("application/json; charset=UTF-8");
-        let answer = Answer {
-            body: Bytes::from(value.to_string()),
-            ..Answer::empty(status)
-        };
+        let answer = Answer { body: Bytes::from(value.to_string()), ..Answer::empty(status) };
         answer.with(http::header::CONTENT_TYPE, kind)
     }
 
@@ -88,10 +80,7 @@ impl Answer {
     }
 
     fn into_http(self) -> Response<Given> {
-        let body = Given {
-            body: Full::new(self.body),
-            _until_given: self.until_given,
-        };
+        let body = Given { body: Full::new(self.body), _until_given: self.until_given };
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
@@ -155,12 +144,8 @@ impl<H: Handler> Server<H> {
     /// Serves on a free port.
     pub(crate) async fn start(handler: H) -> io::Result<Server<H>> {
         let reserved = reserve(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
-        let mut server = Server {
-            address: reserved.local_addr()?,
-            handler,
-            serving: None,
-            reserved: Some(reserved),
-        };
+        let mut server =
+            Server { address: reserved.local_addr()?, handler, serving: None, reserved: Some(reserved) };
         server.open()?;
         Ok(server)
     }

@@ -117,11 +117,7 @@ impl Switches {
     /// The statuses of one send, as each webhook carries them.
     pub(crate) fn status_webhooks(&self) -> Vec<Vec<Step>> {
         let turned = self.lock();
-        turned
-            .statuses
-            .chunks(turned.statuses_per_webhook)
-            .map(<[Step]>::to_vec)
-            .collect()
+        turned.statuses.chunks(turned.statuses_per_webhook).map(<[Step]>::to_vec).collect()
     }
 
     pub(crate) fn answer_delay(&self) -> Duration {
@@ -161,10 +157,7 @@ pub(crate) struct Script<T> {
 
 impl<T> Default for Script<T> {
     fn default() -> Script<T> {
-        Script {
-            next: VecDeque::new(),
-            always: None,
-        }
+        Script { next: VecDeque::new(), always: None }
     }
 }
 

@@ -176,9 +176,11 @@ impl Known {
         if self.in_bucket >= BUCKET_KEYS {
             (self.bucket, self.in_bucket) = (self.bucket + 1, 0);
             if self.bucket % GENERATION_BUCKETS == 0 {
-                self.write_filter(tx, self.bucket / GENERATION_BUCKETS - 1).await?;
+                let full = self.bucket / GENERATION_BUCKETS - 1;
+                self.write_filter(tx, full).await?;
                 let first = first_bucket(tx).await?.unwrap_or(self.bucket) / GENERATION_BUCKETS;
-                self.filters.retain(|generation, _| *generation >= first);
+                // Rows of the full one may be about to be written, by this very batch.
+                self.filters.retain(|generation, _| *generation >= first.min(full));
             }
         }
         self.in_bucket += 1;
@@ -272,6 +274,14 @@ mod tests {
         assert_eq!(rows.len(), 5);
         tx.known = None;
         assert_eq!(new_of(&mut tx, 20..25).await, 0);
+    }
+
+    #[tokio::test]
+    async fn the_only_keys_there_are_may_lie_on_both_sides_of_a_generations_end() {
+        let mut tx = on_sqlite().await;
+        stand_before_the_next_generation(&mut tx);
+        assert_eq!(new_of(&mut tx, 0..30).await, 30);
+        assert_eq!(new_of(&mut tx, 0..30).await, 0);
     }
 
     #[tokio::test]

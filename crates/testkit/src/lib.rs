@@ -6,3 +6,9 @@ pub mod process;
 pub mod scene;
 pub mod sender;
 pub mod receiver;
+
+/// Says something that whoever reads the tests' output should know: what was skipped, what was measured.
+#[allow(clippy::print_stdout, reason = "the tests' own output")]
+pub fn announce(words: &str) {
+    println!("{words}");
+}

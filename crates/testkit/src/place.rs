@@ -41,7 +41,10 @@ impl Place {
 
     async fn database(name: &str) -> anyhow::Result<Option<Place>> {
         let Some(server) = variable("GANCHO_TEST_POSTGRES") else {
-            anyhow::ensure!(variable("CI").is_none(), "GANCHO_TEST_POSTGRES is not set: `scripts/test` sets it");
+            anyhow::ensure!(
+                variable("CI").is_none(),
+                "GANCHO_TEST_POSTGRES is not set: `scripts/test` sets it"
+            );
             return Ok(None);
         };
         let status = std::process::Command::new("psql")

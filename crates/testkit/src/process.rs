@@ -27,7 +27,12 @@ pub struct Gancho {
 
 impl Gancho {
     /// Starts the binary over a place, on an address that stays the same over restarts.
-    pub async fn start(binary: &Path, place: &Place, address: SocketAddr, more: &[(&str, &str)]) -> anyhow::Result<Gancho> {
+    pub async fn start(
+        binary: &Path,
+        place: &Place,
+        address: SocketAddr,
+        more: &[(&str, &str)],
+    ) -> anyhow::Result<Gancho> {
         let started = Instant::now();
         let child = Command::new(binary)
             .arg("serve")

@@ -57,7 +57,8 @@ impl Receiver {
     pub async fn start(manner: Manner) -> anyhow::Result<Receiver> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let noted = Arc::new(Noted { came: Mutex::default(), manner: Mutex::new(manner), news: Notify::new() });
+        let noted =
+            Arc::new(Noted { came: Mutex::default(), manner: Mutex::new(manner), news: Notify::new() });
         let router = Router::new().fallback(receive).with_state(Arc::clone(&noted));
         tokio::spawn(async move { axum::serve(listener, router).await });
         Ok(Receiver { address, noted })

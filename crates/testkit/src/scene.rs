@@ -46,7 +46,10 @@ impl Scene {
             platform: "whatsapp".to_owned(),
             name: "story".to_owned(),
             path: None,
-            secrets: vec![secret(SecretRole::Signing, APP_SECRET), secret(SecretRole::VerifyToken, "story-verify")],
+            secrets: vec![
+                secret(SecretRole::Signing, APP_SECRET),
+                secret(SecretRole::VerifyToken, "story-verify"),
+            ],
             settings: Settings::default(),
             unknown_accounts: UnknownAccounts::Adopt,
             allowed_networks: Vec::new(),

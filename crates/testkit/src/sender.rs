@@ -54,7 +54,8 @@ pub async fn send(
 
 /// Posts a body as Meta does, with its signature.
 pub async fn post_signed(client: &Plain, url: &str, body: &str) -> anyhow::Result<Answer> {
-    let signature = format!("sha256={}", hex::encode(mac(Hash::Sha256, APP_SECRET.as_bytes(), &[body.as_bytes()])));
+    let signature =
+        format!("sha256={}", hex::encode(mac(Hash::Sha256, APP_SECRET.as_bytes(), &[body.as_bytes()])));
     let headers = [("content-type", "application/json"), ("x-hub-signature-256", signature.as_str())];
     send(client, Method::POST, url, &headers, Bytes::copy_from_slice(body.as_bytes())).await
 }

@@ -142,3 +142,18 @@ async fn a_token_that_asks_too_often_waits() {
     scene.clock.advance(Duration::from_secs(2));
     scene.post("/v1/replays", json!({})).await.ok();
 }
+
+#[tokio::test]
+async fn a_token_revoked_on_another_node_works_for_half_a_minute_at_most() {
+    let scene = Scene::new().await;
+    let made = scene.post("/v1/tokens", json!({ "name": "t", "role": "viewer" })).await.ok();
+    let token = text(&made, "token");
+    let ask = async || scene.ask("GET", "/v1/apps", &token, &Value::Null).await.status;
+    assert_eq!(ask().await, 200);
+    let id = text(&made, "id").parse().expect("an id");
+    scene.store.access().revoke_token(id).await.expect("revoked");
+    scene.clock.advance(Duration::from_secs(20));
+    assert_eq!(ask().await, 200, "it is remembered");
+    scene.clock.advance(Duration::from_secs(10));
+    assert_eq!(ask().await, 401, "being used does not keep it alive");
+}

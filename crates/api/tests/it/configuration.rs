@@ -112,10 +112,21 @@ async fn an_endpoint_is_changed_in_part_paused_resumed_and_deleted() {
 }
 
 #[tokio::test]
-async fn every_store_failure_is_said_honestly() {
+async fn counts_add_up_and_health_is_told() {
     let scene = Scene::new().await;
-    let counts = scene.get("/v1/stats/counts").await.ok();
-    assert_eq!(counts["sound"], true);
+    assert_eq!(scene.get("/v1/stats/counts").await.ok()["sound"], true);
     assert_eq!(scene.get("/v1/health").await.ok()["ok"], true);
     assert_eq!(scene.get("/v1/stats").await.ok(), json!({ "due": 0, "in_line": 0, "sends": 0 }));
+}
+
+#[tokio::test]
+async fn a_store_that_fails_is_our_fault_and_may_be_asked_again() {
+    let scene = Scene::new().await;
+    scene.faults.fail_after(0);
+    let answer = scene.post("/v1/apps", json!({ "name": "a" })).await;
+    assert!(scene.faults.clear());
+    answer.problem(503, "unavailable");
+    assert_eq!(answer.headers["retry-after"], "1");
+    assert!(ids(&scene.get("/v1/apps").await.ok()).is_empty());
+    scene.post("/v1/apps", json!({ "name": "a" })).await.ok();
 }

@@ -27,6 +27,7 @@ pub(crate) struct Scene {
     pub(crate) store: Store,
     pub(crate) control: Control,
     pub(crate) clock: ManualClock,
+    pub(crate) faults: Faults,
     router: Router,
     _folder: tempfile::TempDir,
 }
@@ -64,13 +65,14 @@ impl Scene {
     pub(crate) async fn new() -> Scene {
         let folder = tempfile::tempdir().expect("a folder");
         let location = Location::Folder(folder.path().to_owned());
-        let config = store::Config { location, node: 1, faults: Faults::default() };
+        let faults = Faults::default();
+        let config = store::Config { location, node: 1, faults: faults.clone() };
         let clock = ManualClock::starting_at(Timestamp::from_secs(1_790_000_000));
         let store = Store::open(&config, Clock::Manual(clock.clone())).await.expect("a store");
         let hash = control::tokens::hash(ADMIN);
         let control = Control::new(store.clone(), counting(), Some(hash));
         let router = api::router(control.clone());
-        Scene { store, control, clock, router, _folder: folder }
+        Scene { store, control, clock, faults, router, _folder: folder }
     }
 
     /// Sends a request as it is.

@@ -1,9 +1,6 @@
 //! The loop with a lane in memory, on tokio's paused clock: time moves only when nothing else can.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that panics is a test that fails, in its helpers too"
-)]
+#![allow(clippy::unwrap_used, reason = "a test that panics is a test that fails, in its helpers too")]
 
 mod memory;
 
@@ -32,12 +29,7 @@ impl Running {
     fn start(lane: Memory, limits: Limits) -> Running {
         let (lane, shutdown) = (Arc::new(lane), CancellationToken::new());
         let ended = tokio::spawn(run(Arc::clone(&lane), limits, shutdown.clone()));
-        Running {
-            lane,
-            shutdown,
-            ended,
-            started: Instant::now(),
-        }
+        Running { lane, shutdown, ended, started: Instant::now() }
     }
 
     async fn stop(self) {
@@ -47,11 +39,7 @@ impl Running {
 }
 
 fn limits(in_flight: usize) -> Limits {
-    Limits {
-        in_flight,
-        poll_interval: HOUR,
-        ..Limits::default()
-    }
+    Limits { in_flight, poll_interval: HOUR, ..Limits::default() }
 }
 
 #[tokio::test(start_paused = true)]
@@ -77,18 +65,11 @@ async fn an_attempt_that_panics_is_recorded_and_stops_nothing_else() {
 
 #[tokio::test(start_paused = true)]
 async fn a_claim_that_fails_is_repeated_after_growing_bounded_pauses() {
-    let limits = Limits {
-        claim_pause_max: Duration::from_millis(500),
-        ..limits(4)
-    };
+    let limits = Limits { claim_pause_max: Duration::from_millis(500), ..limits(4) };
     let running = Running::start(Memory::with(1).failing_claims(5), limits);
     let seen = running.lane.until(|seen| seen.recorded.len() == 1).await;
-    let pauses: Vec<u128> = seen
-        .claims
-        .windows(2)
-        .map(|pair| (pair[1].at - pair[0].at).as_millis() / 10 * 10)
-        .take(5)
-        .collect();
+    let pauses: Vec<u128> =
+        seen.claims.windows(2).map(|pair| (pair[1].at - pair[0].at).as_millis() / 10 * 10).take(5).collect();
     assert_eq!(pauses, [100, 200, 400, 500, 500]);
     running.stop().await;
 }
@@ -133,10 +114,7 @@ async fn shutdown_waits_no_longer_than_the_drain_for_an_attempt_that_hangs() {
     let (lane, asked) = (Arc::clone(&running.lane), Instant::now());
     running.stop().await;
     let took = asked.elapsed();
-    assert!(
-        took >= drain && took < drain + Duration::from_millis(10),
-        "{took:?}"
-    );
+    assert!(took >= drain && took < drain + Duration::from_millis(10), "{took:?}");
     assert!(lane.seen().recorded.is_empty());
 }
 
@@ -167,27 +145,15 @@ async fn what_nobody_announced_is_claimed_at_the_poll_interval() {
     running.lane.add([Item::Plain(1)]);
     running.lane.until(|seen| seen.recorded.len() == 1).await;
     let waited = running.started.elapsed();
-    assert!(
-        waited >= HOUR && waited < HOUR + Duration::from_millis(10),
-        "{waited:?}"
-    );
+    assert!(waited >= HOUR && waited < HOUR + Duration::from_millis(10), "{waited:?}");
     running.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_full_claim_is_followed_by_another_at_once() {
-    let running = Running::start(
-        Memory::with(7).gated(),
-        Limits {
-            claim_max: 3,
-            ..limits(100)
-        },
-    );
+    let running = Running::start(Memory::with(7).gated(), Limits { claim_max: 3, ..limits(100) });
     let seen = running.lane.until(|seen| seen.claims.len() == 3).await;
-    assert_eq!(
-        seen.claims.iter().map(|claim| claim.taken).collect::<Vec<_>>(),
-        [3, 3, 1]
-    );
+    assert_eq!(seen.claims.iter().map(|claim| claim.taken).collect::<Vec<_>>(), [3, 3, 1]);
     assert!(running.started.elapsed() < INSTANTLY);
     running.lane.open(7);
     running.stop().await;
@@ -240,13 +206,8 @@ async fn a_record_that_fails_is_tried_again_without_another_attempt() {
 
 #[tokio::test(start_paused = true)]
 async fn a_record_that_keeps_failing_is_left_to_its_lease() {
-    let running = Running::start(
-        Memory::with(1).failing_records(3),
-        Limits {
-            record_retries: 2,
-            ..limits(1)
-        },
-    );
+    let running =
+        Running::start(Memory::with(1).failing_records(3), Limits { record_retries: 2, ..limits(1) });
     running.lane.until(|seen| seen.records == 3).await;
     running.lane.add([Item::Plain(2)]);
     let seen = running.lane.until(|seen| seen.recorded.len() == 1).await;

@@ -72,31 +72,19 @@ impl Memory {
 
     /// Attempts wait until the test opens the gate for them.
     pub(crate) fn gated(self) -> Memory {
-        Memory {
-            gate: Semaphore::new(0),
-            ..self
-        }
+        Memory { gate: Semaphore::new(0), ..self }
     }
 
     pub(crate) fn failing_claims(self, count: u32) -> Memory {
-        Memory {
-            claims_to_fail: AtomicU32::new(count),
-            ..self
-        }
+        Memory { claims_to_fail: AtomicU32::new(count), ..self }
     }
 
     pub(crate) fn panicking_claims(self, count: u32) -> Memory {
-        Memory {
-            claims_to_panic: AtomicU32::new(count),
-            ..self
-        }
+        Memory { claims_to_panic: AtomicU32::new(count), ..self }
     }
 
     pub(crate) fn failing_records(self, count: u32) -> Memory {
-        Memory {
-            records_to_fail: AtomicU32::new(count),
-            ..self
-        }
+        Memory { records_to_fail: AtomicU32::new(count), ..self }
     }
 
     pub(crate) fn fail_claims(&self, count: u32) {
@@ -105,10 +93,7 @@ impl Memory {
 
     /// Makes items due without telling anyone.
     pub(crate) fn add<const N: usize>(&self, items: [Item; N]) {
-        self.due
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend(items);
+        self.due.lock().unwrap_or_else(PoisonError::into_inner).extend(items);
     }
 
     pub(crate) fn wake(&self) {
@@ -127,19 +112,13 @@ impl Memory {
     /// Waits until what was seen is as said.
     pub(crate) async fn until(&self, mut as_said: impl FnMut(&Seen) -> bool) -> Seen {
         let mut watching = self.seen.subscribe();
-        watching
-            .wait_for(|seen| as_said(seen))
-            .await
-            .expect("the sender lives in self")
-            .clone()
+        watching.wait_for(|seen| as_said(seen)).await.expect("the sender lives in self").clone()
     }
 }
 
 /// Counts one down, if there is one left.
 fn one_of(count: &AtomicU32) -> bool {
-    count
-        .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
-        .is_ok()
+    count.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
 }
 
 fn failed() -> LaneError {
@@ -167,11 +146,7 @@ impl Lane for Memory {
             let count = limit.min(due.len());
             taken.extend(due.drain(..count));
         }
-        let claim = Claim {
-            at: self.started.elapsed(),
-            limit,
-            taken: taken.len(),
-        };
+        let claim = Claim { at: self.started.elapsed(), limit, taken: taken.len() };
         self.seen.send_modify(|seen| seen.claims.push(claim));
         assert!(!panics, "the claim was told to panic");
         if fails { Err(failed()) } else { Ok(taken) }
@@ -183,11 +158,7 @@ impl Lane for Memory {
             seen.under_way += 1;
             seen.under_way_max = seen.under_way_max.max(seen.under_way);
         });
-        self.gate
-            .acquire()
-            .await
-            .expect("the gate is never closed")
-            .forget();
+        self.gate.acquire().await.expect("the gate is never closed").forget();
         self.seen.send_modify(|seen| seen.under_way -= 1);
         assert!(!matches!(item, Item::Panics(_)), "the attempt was told to panic");
         "tried"

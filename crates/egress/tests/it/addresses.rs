@@ -53,10 +53,7 @@ async fn a_name_that_leads_to_an_address_which_is_not_public_is_refused() {
 #[tokio::test]
 async fn a_port_that_is_denied_is_refused_on_an_allowed_address() {
     let server = Server::answering(OK).await;
-    let config = Config {
-        denied_ports: vec![server.address.port()],
-        ..loopback()
-    };
+    let config = Config { denied_ports: vec![server.address.port()], ..loopback() };
     let failure = failed(&Egress::new(&config).unwrap(), &server.url()).await;
     assert_eq!(failure.kind, FailureKind::NotAllowed);
     assert_eq!(server.connections(), 0);
@@ -71,32 +68,15 @@ async fn a_name_that_does_not_exist_is_said_so() {
 
 #[tokio::test]
 async fn urls_that_cannot_be_used_are_refused() {
-    for url in [
-        "",
-        "hook",
-        "/hook",
-        "http://",
-        "ftp://hook.example/",
-        "file:///etc/passwd",
-        "http://a b/",
-    ] {
-        assert_eq!(
-            failed(&egress(), url).await.kind,
-            FailureKind::InvalidUrl,
-            "{url}"
-        );
+    for url in ["", "hook", "/hook", "http://", "ftp://hook.example/", "file:///etc/passwd", "http://a b/"] {
+        assert_eq!(failed(&egress(), url).await.kind, FailureKind::InvalidUrl, "{url}");
     }
-    for url in [
-        "https://user@hook.example/",
-        "https://user:word@hook.example/",
-        "https://:word@hook.example/",
-    ] {
+    for url in
+        ["https://user@hook.example/", "https://user:word@hook.example/", "https://:word@hook.example/"]
+    {
         let failure = failed(&egress(), url).await;
         assert_eq!(failure.kind, FailureKind::InvalidUrl, "{url}");
-        assert!(
-            failure.words.contains("credentials") && !failure.words.contains("word@"),
-            "{failure}"
-        );
+        assert!(failure.words.contains("credentials") && !failure.words.contains("word@"), "{failure}");
     }
 }
 
@@ -105,11 +85,7 @@ async fn http_needs_to_be_allowed() {
     let server = Server::answering(OK).await;
     let mut request = post(server.url());
     request.allow_http = false;
-    let failure = egress()
-        .exchange(request, crate::limits())
-        .await
-        .result
-        .unwrap_err();
+    let failure = egress().exchange(request, crate::limits()).await.result.unwrap_err();
     assert_eq!(failure.kind, FailureKind::NotAllowed);
     assert_eq!(server.connections(), 0);
 }
@@ -117,31 +93,15 @@ async fn http_needs_to_be_allowed() {
 #[tokio::test]
 async fn headers_that_belong_to_the_connection_cannot_be_set() {
     let server = Server::answering(OK).await;
-    for name in [
-        "Host",
-        "content-length",
-        "Transfer-Encoding",
-        "connection",
-        "not a name",
-    ] {
+    for name in ["Host", "content-length", "Transfer-Encoding", "connection", "not a name"] {
         let mut request = post(server.url());
         request.headers.push((name.to_owned(), "0".to_owned()));
-        let failure = egress()
-            .exchange(request, crate::limits())
-            .await
-            .result
-            .unwrap_err();
+        let failure = egress().exchange(request, crate::limits()).await.result.unwrap_err();
         assert_eq!(failure.kind, FailureKind::InvalidHeader, "{name}");
     }
     let mut request = post(server.url());
-    request
-        .headers
-        .push(("authorization".to_owned(), "hidden\r\nX-Smuggled: 1".to_owned()));
-    let failure = egress()
-        .exchange(request, crate::limits())
-        .await
-        .result
-        .unwrap_err();
+    request.headers.push(("authorization".to_owned(), "hidden\r\nX-Smuggled: 1".to_owned()));
+    let failure = egress().exchange(request, crate::limits()).await.result.unwrap_err();
     assert!(!failure.words.contains("hidden"), "{failure}");
     assert_eq!(server.connections(), 0);
 }
@@ -154,8 +114,5 @@ async fn the_name_stays_in_the_host_header_and_each_of_its_addresses_is_tried() 
     assert_eq!(answer.status, 200);
     let request = server.requests.recv().await.unwrap();
     assert!(request.starts_with("POST /hook?a=1 HTTP/1.1\r\n"), "{request}");
-    assert!(
-        request.contains(&format!("Host: localhost:{port}\r\n")),
-        "{request}"
-    );
+    assert!(request.contains(&format!("Host: localhost:{port}\r\n")), "{request}");
 }

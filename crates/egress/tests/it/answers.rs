@@ -27,10 +27,8 @@ async fn an_answer_is_read_with_its_status_headers_and_body() {
 #[tokio::test]
 async fn a_connection_is_used_again_and_its_opening_counts_once() {
     let server = Server::start(|mut connection| async move {
-        let answer = format!(
-            "HTTP/1.1 200 OK\r\nX-Connection: {}\r\nContent-Length: 0\r\n\r\n",
-            connection.number
-        );
+        let answer =
+            format!("HTTP/1.1 200 OK\r\nX-Connection: {}\r\nContent-Length: 0\r\n\r\n", connection.number);
         while connection.request().await.is_some() {
             connection.send(answer.as_bytes()).await;
         }
@@ -40,27 +38,19 @@ async fn a_connection_is_used_again_and_its_opening_counts_once() {
     let first = egress.exchange(post(server.url()), limits()).await;
     let second = egress.exchange(post(server.url()), limits()).await;
     assert_eq!(second.result.unwrap().headers["x-connection"], "1");
-    assert_eq!(
-        (first.peer, second.peer),
-        (Some(server.address), Some(server.address))
-    );
+    assert_eq!((first.peer, second.peer), (Some(server.address), Some(server.address)));
     assert!(first.phases.connect > Duration::ZERO && second.phases.connect == Duration::ZERO);
     for phases in [first.phases, second.phases] {
         let parts = phases.resolve + phases.connect + phases.tls + phases.first_byte;
-        assert!(
-            phases.first_byte > Duration::ZERO && phases.total >= parts,
-            "{phases:?}"
-        );
+        assert!(phases.first_byte > Duration::ZERO && phases.total >= parts, "{phases:?}");
     }
 }
 
 #[tokio::test]
 async fn a_redirect_is_an_answer_and_is_not_followed() {
     let target = Server::answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
-    let redirect = format!(
-        "HTTP/1.1 307 Temporary Redirect\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n",
-        target.url()
-    );
+    let redirect =
+        format!("HTTP/1.1 307 Temporary Redirect\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n", target.url());
     let server = Server::answering(redirect).await;
     assert_eq!(answered(&egress(), &server.url()).await.status, 307);
     assert_eq!(target.connections(), 0);
@@ -69,11 +59,8 @@ async fn a_redirect_is_an_answer_and_is_not_followed() {
 #[tokio::test]
 async fn a_long_body_is_kept_in_part_and_read_to_its_end() {
     let body = "x".repeat(40_000);
-    let server = Server::answering(format!(
-        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    ))
-    .await;
+    let server =
+        Server::answering(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())).await;
     let answer = answered(&egress(), &server.url()).await;
     assert_eq!(answer.body.len(), 16 * 1024);
     assert!(answer.truncated && answer.complete());
@@ -91,19 +78,9 @@ async fn an_endless_body_is_left_at_the_bound_and_counts_as_read() {
 #[tokio::test]
 async fn the_bounds_of_the_body_are_the_callers() {
     let server = Server::answering("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789").await;
-    let limits = Limits {
-        body_kept_max: 4,
-        ..limits()
-    };
-    let answer = egress()
-        .exchange(post(server.url()), limits)
-        .await
-        .result
-        .unwrap();
-    assert_eq!(
-        (&answer.body[..], answer.truncated, answer.complete()),
-        (&b"0123"[..], true, true)
-    );
+    let limits = Limits { body_kept_max: 4, ..limits() };
+    let answer = egress().exchange(post(server.url()), limits).await.result.unwrap();
+    assert_eq!((&answer.body[..], answer.truncated, answer.complete()), (&b"0123"[..], true, true));
 }
 
 #[tokio::test]

@@ -61,14 +61,8 @@ async fn a_body_that_does_not_end_is_cut_by_the_deadline_and_does_not_count() {
     let exchange = egress().exchange(post(server.url()), short()).await;
     assert!(exchange.phases.total >= short().deadline);
     let answer = exchange.result.unwrap();
-    assert_eq!(
-        (answer.status, &answer.body[..], answer.complete()),
-        (200, &b"12345"[..], false)
-    );
-    assert_eq!(
-        answer.cut.unwrap().kind,
-        FailureKind::Timeout { phase: Phase::Body }
-    );
+    assert_eq!((answer.status, &answer.body[..], answer.complete()), (200, &b"12345"[..], false));
+    assert_eq!(answer.cut.unwrap().kind, FailureKind::Timeout { phase: Phase::Body });
 }
 
 #[tokio::test]
@@ -77,11 +71,7 @@ async fn a_body_that_breaks_off_does_not_count() {
     let answer = answered(&egress(), &server.url()).await;
     assert!(!answer.complete() && answer.truncated);
     let cut = answer.cut.unwrap();
-    assert_eq!(
-        (cut.kind, cut.may_have_arrived),
-        (FailureKind::Closed, true),
-        "{cut}"
-    );
+    assert_eq!((cut.kind, cut.may_have_arrived), (FailureKind::Closed, true), "{cut}");
 }
 
 #[tokio::test]
@@ -112,10 +102,7 @@ async fn what_is_not_http_is_said_so() {
 #[tokio::test]
 async fn a_tls_handshake_that_does_not_come_has_a_time_of_its_own() {
     let server = Server::hanging_after(b"").await;
-    let config = Config {
-        tls_timeout: Duration::from_millis(100),
-        ..loopback()
-    };
+    let config = Config { tls_timeout: Duration::from_millis(100), ..loopback() };
     let url = format!("https://{}/", server.address);
     let failure = failed(&Egress::new(&config).unwrap(), &url).await;
     assert_eq!(failure.kind, FailureKind::Timeout { phase: Phase::Tls });
@@ -125,15 +112,8 @@ async fn a_tls_handshake_that_does_not_come_has_a_time_of_its_own() {
 #[tokio::test]
 async fn a_deadline_that_comes_before_the_connection_says_that_nothing_arrived() {
     let server = Server::hanging_after(b"").await;
-    let exchange = egress()
-        .exchange(post(format!("https://{}/", server.address)), short())
-        .await;
+    let exchange = egress().exchange(post(format!("https://{}/", server.address)), short()).await;
     let failure = failure_of(exchange);
-    assert_eq!(
-        failure.kind,
-        FailureKind::Timeout {
-            phase: Phase::Connect
-        }
-    );
+    assert_eq!(failure.kind, FailureKind::Timeout { phase: Phase::Connect });
     assert!(!failure.may_have_arrived);
 }

@@ -1,9 +1,6 @@
 //! The way out against real sockets on loopback, most of which misbehave.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that panics is a test that fails, in its helpers too"
-)]
+#![allow(clippy::unwrap_used, reason = "a test that panics is a test that fails, in its helpers too")]
 
 mod server;
 
@@ -21,14 +18,8 @@ use http::Method;
 
 /// Settings that let the tests reach their own servers.
 fn loopback() -> Config {
-    let allowed = ["127.0.0.0/8", "::1/128"]
-        .map(|net| net.parse().unwrap())
-        .to_vec();
-    Config {
-        allowed,
-        roots: Roots::Bundled,
-        ..Config::default()
-    }
+    let allowed = ["127.0.0.0/8", "::1/128"].map(|net| net.parse().unwrap()).to_vec();
+    Config { allowed, roots: Roots::Bundled, ..Config::default() }
 }
 
 fn egress() -> Egress {
@@ -47,18 +38,12 @@ fn post(url: impl Into<String>) -> Request {
 
 /// Enough time for anything on loopback, so that only what hangs runs into it.
 fn limits() -> Limits {
-    Limits {
-        deadline: Duration::from_secs(30),
-        ..Limits::default()
-    }
+    Limits { deadline: Duration::from_secs(30), ..Limits::default() }
 }
 
 /// So little time that a test of what hangs is over soon.
 fn short() -> Limits {
-    Limits {
-        deadline: Duration::from_millis(300),
-        ..Limits::default()
-    }
+    Limits { deadline: Duration::from_millis(300), ..Limits::default() }
 }
 
 async fn answered(egress: &Egress, url: &str) -> Answer {

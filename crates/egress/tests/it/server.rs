@@ -33,19 +33,10 @@ impl Server {
         let accepting = tokio::spawn(async move {
             while let Ok((tcp, _)) = listener.accept().await {
                 let number = counted.fetch_add(1, Ordering::SeqCst) + 1;
-                tokio::spawn(handle(Connection {
-                    tcp,
-                    number,
-                    requests: sender.clone(),
-                }));
+                tokio::spawn(handle(Connection { tcp, number, requests: sender.clone() }));
             }
         });
-        Server {
-            address,
-            requests,
-            connections,
-            accepting,
-        }
+        Server { address, requests, connections, accepting }
     }
 
     /// Answers every request with these bytes and keeps the connection.
@@ -142,8 +133,6 @@ pub(crate) async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Optio
 }
 
 fn content_length(head: &str) -> usize {
-    let value = head
-        .lines()
-        .find_map(|line| line.strip_prefix("Content-Length: "));
+    let value = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
     value.map_or(0, |value| value.parse().unwrap())
 }

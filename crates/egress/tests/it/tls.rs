@@ -27,11 +27,7 @@ fn naming(name: &str) -> CertificateParams {
 }
 
 fn trusting(authority: &Authority) -> Egress {
-    Egress::new(&Config {
-        authorities_pem: authority.pem(),
-        ..loopback()
-    })
-    .unwrap()
+    Egress::new(&Config { authorities_pem: authority.pem(), ..loopback() }).unwrap()
 }
 
 /// A server with a certificate from `authority`, and its URL by name.
@@ -42,10 +38,7 @@ async fn serving(authority: &Authority, certificate: CertificateParams) -> (Serv
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(
-            vec![certificate.der().clone()],
-            PrivateKeyDer::Pkcs8(key.serialize_der().into()),
-        )
+        .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::Pkcs8(key.serialize_der().into()))
         .unwrap();
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let server = Server::start(move |connection| {
@@ -87,20 +80,14 @@ async fn a_certificate_that_has_expired_is_refused_in_words() {
     let mut old = naming("localhost");
     (old.not_before, old.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
     let (_server, url) = serving(&authority, old).await;
-    assert_tls(
-        &failed(&trusting(&authority), &url).await,
-        "the certificate of localhost has expired",
-    );
+    assert_tls(&failed(&trusting(&authority), &url).await, "the certificate of localhost has expired");
 }
 
 #[tokio::test]
 async fn a_certificate_for_another_name_is_refused_in_words() {
     let authority = authority();
     let (_server, url) = serving(&authority, naming("other.example")).await;
-    assert_tls(
-        &failed(&trusting(&authority), &url).await,
-        "name does not match localhost",
-    );
+    assert_tls(&failed(&trusting(&authority), &url).await, "name does not match localhost");
 }
 
 #[tokio::test]
@@ -113,10 +100,7 @@ async fn a_certificate_of_an_unknown_issuer_is_refused_in_words() {
 async fn a_certificate_that_only_claims_a_trusted_issuer_is_refused_in_words() {
     // Both authorities have the same name and different keys.
     let (_server, url) = serving(&authority(), naming("localhost")).await;
-    assert_tls(
-        &failed(&trusting(&authority()), &url).await,
-        "was not signed by the issuer it names",
-    );
+    assert_tls(&failed(&trusting(&authority()), &url).await, "was not signed by the issuer it names");
 }
 
 #[tokio::test]
@@ -146,9 +130,6 @@ async fn a_server_that_speaks_no_tls_is_refused_in_words() {
 #[test]
 fn authorities_that_are_not_pem_are_refused() {
     let pem = "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n";
-    let config = Config {
-        authorities_pem: pem.to_owned(),
-        ..loopback()
-    };
+    let config = Config { authorities_pem: pem.to_owned(), ..loopback() };
     assert!(matches!(Egress::new(&config), Err(egress::Error::Authorities(_))));
 }

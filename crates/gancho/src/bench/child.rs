@@ -62,7 +62,8 @@ impl Child {
 
     pub(crate) fn usage(&self) -> anyhow::Result<Usage> {
         let folder = format!("/proc/{}", self.process.id());
-        let stat = std::fs::read_to_string(format!("{folder}/stat")).context("only Linux tells a process's usage")?;
+        let stat = std::fs::read_to_string(format!("{folder}/stat"))
+            .context("only Linux tells a process's usage")?;
         // The name in brackets may hold spaces: count from behind it.
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
         let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);

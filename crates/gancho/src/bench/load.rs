@@ -139,7 +139,12 @@ async fn read_answer(stream: &mut TcpStream, answer: &mut Vec<u8>) -> anyhow::Re
 }
 
 /// Asks for one path again and again over one connection.
-pub(crate) async fn get_many(address: SocketAddr, path: &str, token: &str, times: u64) -> anyhow::Result<Taken> {
+pub(crate) async fn get_many(
+    address: SocketAddr,
+    path: &str,
+    token: &str,
+    times: u64,
+) -> anyhow::Result<Taken> {
     let mut stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\r\n");

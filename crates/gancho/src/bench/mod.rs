@@ -47,12 +47,19 @@ async fn ingest(args: &BenchArgs) -> anyhow::Result<Vec<Line>> {
     let floor = floor_of(args, None).await?;
     let scene = Scene::build(args, None).await?;
     let child = scene.serve().await?;
-    let load = Load { address: child.address, path: scene.path.clone(), connections: args.connections, rate: args.rate };
+    let load = Load {
+        address: child.address,
+        path: scene.path.clone(),
+        connections: args.connections,
+        rate: args.rate,
+    };
     load.run(Duration::from_secs(1)).await?;
     let before = child.usage()?;
     let taken = load.run(span(args)).await?;
     let usage = child.usage()?.since(&before);
-    let line = Line::of("ingest", args, &taken).with_usage(usage, taken.count).with_ratio(taken.rate() / floor.rate());
+    let line = Line::of("ingest", args, &taken)
+        .with_usage(usage, taken.count)
+        .with_ratio(taken.rate() / floor.rate());
     let line = line.with_kept(scene.kept_per_event().await?);
     child.stop().await?;
     Ok(vec![Line::of("floor", args, &floor), line])
@@ -64,7 +71,12 @@ async fn cycle(args: &BenchArgs) -> anyhow::Result<Vec<Line>> {
     let floor = floor_of(args, Some(sink.url())).await?;
     let scene = Scene::build(args, Some(sink.url())).await?;
     let child = scene.serve().await?;
-    let load = Load { address: child.address, path: scene.path.clone(), connections: args.connections, rate: args.rate };
+    let load = Load {
+        address: child.address,
+        path: scene.path.clone(),
+        connections: args.connections,
+        rate: args.rate,
+    };
     sink.expect_new();
     let before = child.usage()?;
     let started = tokio::time::Instant::now();
@@ -121,11 +133,13 @@ async fn backlog(args: &BenchArgs) -> anyhow::Result<Vec<Line>> {
 /// The newest 50 of each list, by each single filter.
 async fn listing(args: &BenchArgs) -> anyhow::Result<Vec<Line>> {
     let sink = Sink::start().await?;
-    let scene = Scene::build(&BenchArgs { stored: args.stored.max(1_000), ..args.clone() }, Some(sink.url())).await?;
+    let scene =
+        Scene::build(&BenchArgs { stored: args.stored.max(1_000), ..args.clone() }, Some(sink.url())).await?;
     let child = scene.serve().await?;
     let mut lines = Vec::new();
     for path in scene.listings().await? {
-        let taken = load::get_many(child.address, &path, &scene.token, 200).await.with_context(|| path.clone())?;
+        let taken =
+            load::get_many(child.address, &path, &scene.token, 200).await.with_context(|| path.clone())?;
         lines.push(Line::of(&path, args, &taken));
     }
     child.stop().await?;
@@ -134,7 +148,8 @@ async fn listing(args: &BenchArgs) -> anyhow::Result<Vec<Line>> {
 
 async fn floor_of(args: &BenchArgs, forward: Option<String>) -> anyhow::Result<Taken> {
     let child = Child::floor(scene::APP_SECRET, forward)?;
-    let load = Load { address: child.address, path: "/".to_owned(), connections: args.connections, rate: None };
+    let load =
+        Load { address: child.address, path: "/".to_owned(), connections: args.connections, rate: None };
     load.run(Duration::from_secs(1)).await?;
     let taken = load.run(span(args)).await?;
     child.stop().await?;

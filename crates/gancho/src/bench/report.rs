@@ -74,9 +74,14 @@ pub(crate) fn print(lines: &[Line], json: bool) {
         }
         return;
     }
-    println!("{:<34} {:>8} {:>5} {:>10} {:>9} {:>9} {:>8} {:>8} {:>8} {:>6}", "name", "store", "conn", "per s", "p50 ms", "p99 ms", "cpu µs", "rss MiB", "kept B", "ratio");
+    println!(
+        "{:<34} {:>8} {:>5} {:>10} {:>9} {:>9} {:>8} {:>8} {:>8} {:>6}",
+        "name", "store", "conn", "per s", "p50 ms", "p99 ms", "cpu µs", "rss MiB", "kept B", "ratio"
+    );
     for line in lines {
-        let optional = |value: Option<f64>, digits: usize| value.map_or("-".to_owned(), |value| format!("{value:.digits$}"));
+        let optional = |value: Option<f64>, digits: usize| {
+            value.map_or("-".to_owned(), |value| format!("{value:.digits$}"))
+        };
         println!(
             "{:<34} {:>8} {:>5} {:>10.0} {:>9.2} {:>9.2} {:>8} {:>8} {:>8} {:>6}",
             line.name,

@@ -94,7 +94,9 @@ impl Scene {
         let newest = store.events().list(Default::default(), model::page::PageRequest::newest(1)).await?;
         let event = newest.items.first().context("the past has events")?;
         let mut paths: Vec<String> =
-            ["events", "receipts", "deliveries", "conversations", "contacts", "messages"].map(|list| format!("/v1/{list}?limit=50")).into();
+            ["events", "receipts", "deliveries", "conversations", "contacts", "messages"]
+                .map(|list| format!("/v1/{list}?limit=50"))
+                .into();
         paths.push("/v1/events?limit=50&type=message.received".to_owned());
         paths.push("/v1/events?limit=50&type=conversation.resolved".to_owned());
         paths.extend(event.source.map(|id| format!("/v1/events?limit=50&source={id}")));
@@ -133,7 +135,10 @@ fn source(store: &Store, app: &App) -> Source {
         platform: "whatsapp".to_owned(),
         name: "bench".to_owned(),
         path: None,
-        secrets: vec![secret(SecretRole::Signing, APP_SECRET), secret(SecretRole::VerifyToken, "bench-verify")],
+        secrets: vec![
+            secret(SecretRole::Signing, APP_SECRET),
+            secret(SecretRole::VerifyToken, "bench-verify"),
+        ],
         settings: Settings::default(),
         unknown_accounts: UnknownAccounts::Adopt,
         allowed_networks: Vec::new(),
@@ -168,7 +173,8 @@ async fn prefill(store: &Store, source: &Arc<Source>, stored: u64) -> anyhow::Re
     let mut done = 0;
     while done < stored {
         let until = (done + PREFILL_AT_ONCE).min(stored);
-        let arrivals: anyhow::Result<Vec<Arrival>> = (done..until).map(|number| arrival(source, number)).collect();
+        let arrivals: anyhow::Result<Vec<Arrival>> =
+            (done..until).map(|number| arrival(source, number)).collect();
         try_join_all(arrivals?.into_iter().map(|arrival| store.arrivals().append(arrival))).await?;
         done = until;
     }
@@ -200,7 +206,12 @@ fn arrival(source: &Arc<Source>, number: u64) -> anyhow::Result<Arrival> {
         headers: "content-type: application/json\n".to_owned(),
         body,
     };
-    Ok(Arrival { source: Some(Arc::clone(source)), app: None, request: Some(request), verdict: Verdict::Genuine(events.into()) })
+    Ok(Arrival {
+        source: Some(Arc::clone(source)),
+        app: None,
+        request: Some(request),
+        verdict: Verdict::Genuine(events.into()),
+    })
 }
 
 /// A WhatsApp text message of about 1 KB. Its text begins with the time it was made.

@@ -80,7 +80,9 @@ impl Stage {
         if !platform.subscribes(&format!("{address}/in/{}", source.id), verify_token).await {
             bail!("the platform's check of the URL was not answered");
         }
-        bot.replies_with(Some(Replies::in_words(&address, token.clone(), |text| Some(format!("¡Hola! ({text})")))));
+        bot.replies_with(Some(Replies::in_words(&address, token.clone(), |text| {
+            Some(format!("¡Hola! ({text})"))
+        })));
         Ok(Stage { app, platform, bot, token, folder })
     }
 
@@ -105,7 +107,9 @@ impl Stage {
         if self.bot.wait_until(PATIENCE, complete).await.is_err() {
             let arrived = taken(&self.bot.attempts()).count();
             let last = self.bot.replied().last().map(|reply| (reply.status, reply.answer.clone()));
-            bail!("only {arrived} of {wanted} events arrived in {PATIENCE:?}; the last reply was answered {last:?}");
+            bail!(
+                "only {arrived} of {wanted} events arrived in {PATIENCE:?}; the last reply was answered {last:?}"
+            );
         }
         let attempts = self.bot.attempts();
         for attempt in taken(&attempts) {
@@ -120,7 +124,7 @@ impl Stage {
         let distinct: BTreeSet<&str> = ids.iter().copied().collect();
         anyhow::ensure!(ids.len() == distinct.len(), "an event was delivered twice");
         anyhow::ensure!(attempts.iter().all(|attempt| attempt.genuine), "a signature was wrong");
-        let texts: Vec<String> = taken(attempts).filter_map(|attempt| text_of(attempt)).collect();
+        let texts: Vec<String> = taken(attempts).filter_map(text_of).collect();
         let expected: Vec<String> = (1..=count).map(|number| format!("hola {number}")).collect();
         anyhow::ensure!(texts == expected, "the messages came as {texts:?}");
         let replies = self.platform.sends().len();
@@ -151,7 +155,11 @@ fn text_of(attempt: &Attempt) -> Option<String> {
 fn config(folder: &Folder, token: &Secret, once: bool) -> anyhow::Result<Config> {
     let store = format!("sqlite:{}", folder.0.display());
     // A demo that ends takes any free port; one that stays takes the one everybody knows, when it is free.
-    let listen = if once || std::net::TcpListener::bind("127.0.0.1:8080").is_err() { "127.0.0.1:0" } else { "127.0.0.1:8080" };
+    let listen = if once || std::net::TcpListener::bind("127.0.0.1:8080").is_err() {
+        "127.0.0.1:0"
+    } else {
+        "127.0.0.1:8080"
+    };
     let set = |key: &str, value: &str| (key.to_owned(), value.to_owned());
     let flags = [
         set("listen", listen),

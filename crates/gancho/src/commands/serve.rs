@@ -20,7 +20,9 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
     tracing::info!("stopping: finishing what is under way");
     app.stop().await;
     if !is_sound {
-        bail!("a write did not reach the disk; start again, and everything acknowledged will be read from the disk");
+        bail!(
+            "a write did not reach the disk; start again, and everything acknowledged will be read from the disk"
+        );
     }
     Ok(())
 }

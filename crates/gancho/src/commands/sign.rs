@@ -37,7 +37,10 @@ pub fn verify(args: &VerifyArgs) -> anyhow::Result<()> {
         ("webhook-timestamp", timestamp.as_secs().to_string()),
         ("webhook-signature", args.signature.clone()),
     ] {
-        headers.insert(name, HeaderValue::from_str(&value).with_context(|| format!("{name} cannot be a header"))?);
+        headers.insert(
+            name,
+            HeaderValue::from_str(&value).with_context(|| format!("{name} cannot be a header"))?,
+        );
     }
     let incoming = Incoming {
         method: Method::POST,

@@ -12,7 +12,8 @@ use crate::settings::Config;
 /// Makes a token and prints its text, which is never shown again.
 #[allow(clippy::print_stdout, reason = "what the user asked to see")]
 pub async fn run(config: &Config, name: &str, role: &str) -> anyhow::Result<()> {
-    let role = Role::parse(role).with_context(|| format!("there is no role {role}: admin, operator, viewer or sender"))?;
+    let role = Role::parse(role)
+        .with_context(|| format!("there is no role {role}: admin, operator, viewer or sender"))?;
     let world = World::real();
     let control = Control::new(open_store(config, &world).await?, world.random.clone(), None);
     let new = NewToken { name: name.to_owned(), role, app: None, expires_at: None };

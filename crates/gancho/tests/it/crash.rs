@@ -45,7 +45,7 @@ async fn power_cuts(engine: Engine, cycles: u32) -> anyhow::Result<()> {
 
     let address = free_address()?;
     let binary = Path::new(env!("CARGO_BIN_EXE_gancho"));
-    let load = Load::start(format!("http://{address}/in/{}", scene.source));
+    let load = Load::start(&format!("http://{address}/in/{}", scene.source));
     let mut slowest_start = Duration::ZERO;
     for cycle in 0..cycles {
         let gancho = Gancho::start(binary, &place, address, &[]).await?;
@@ -67,7 +67,10 @@ async fn power_cuts(engine: Engine, cycles: u32) -> anyhow::Result<()> {
     assert!(gancho.stop().await?, "it ends well when asked");
     let counts = open(&place).await?.stats().counts().await?;
     assert!(counts.is_sound(), "{counts:?}");
-    println!("{} acknowledged over {cycles} power cuts; slowest start {slowest_start:?}", acknowledged.len());
+    testkit::announce(&format!(
+        "{} acknowledged over {cycles} power cuts; slowest start {slowest_start:?}",
+        acknowledged.len()
+    ));
     Ok(())
 }
 
@@ -105,11 +108,11 @@ struct Load {
 }
 
 impl Load {
-    fn start(url: String) -> Load {
+    fn start(url: &str) -> Load {
         let (acknowledged, stopped) = (Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default());
         let mut senders = JoinSet::new();
         for contact in 0..SENDERS {
-            senders.spawn(sender(url.clone(), contact, Arc::clone(&acknowledged), Arc::clone(&stopped)));
+            senders.spawn(sender(url.to_owned(), contact, Arc::clone(&acknowledged), Arc::clone(&stopped)));
         }
         Load { acknowledged, stopped, senders }
     }
@@ -130,7 +133,12 @@ impl Load {
     }
 }
 
-async fn sender(url: String, contact: u64, count: Arc<AtomicU64>, stopped: Arc<AtomicBool>) -> BTreeSet<String> {
+async fn sender(
+    url: String,
+    contact: u64,
+    count: Arc<AtomicU64>,
+    stopped: Arc<AtomicBool>,
+) -> BTreeSet<String> {
     let client = sender::client();
     let mut acknowledged = BTreeSet::new();
     let mut number = 0_u64;

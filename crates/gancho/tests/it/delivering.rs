@@ -22,7 +22,10 @@ async fn a_hanging_endpoint_delays_no_other() -> anyhow::Result<()> {
         let Some(story) = Story::begin(engine).await? else { continue };
         let hanging = Receiver::start(Manner::Hangs).await?;
         let store = open(&story.place).await?;
-        story.scene.endpoint(&store, hanging.url(), |endpoint| endpoint.timeout = Duration::from_secs(20)).await?;
+        story
+            .scene
+            .endpoint(&store, hanging.url(), |endpoint| endpoint.timeout = Duration::from_secs(20))
+            .await?;
         for n in 0..200 {
             story.receives(&format!("wamid.H{n}"), n % 20, "hola").await?;
         }
@@ -59,13 +62,17 @@ async fn every_attempt_bears_the_same_id_and_is_written_down() -> anyhow::Result
     let Some(story) = Story::begin(Engine::Sqlite).await? else { return Ok(()) };
     story.receiver.becomes(Manner::Answers(302));
     story.receives("wamid.A1", 1, "hola").await?;
-    assert!(story.receiver.wait(PATIENCE, |came| came.len() >= 3).await, "a redirect is a failure, tried again");
+    assert!(
+        story.receiver.wait(PATIENCE, |came| came.len() >= 3).await,
+        "a redirect is a failure, tried again"
+    );
     story.receiver.becomes(Manner::Good);
     assert!(story.receiver.wait(PATIENCE, |came| came.iter().any(|one| one.answered == 200)).await);
     let came = story.receiver.came();
     assert!(came.iter().all(|one| one.id == came[0].id), "the id is the event's");
     let (store, _place) = story.kept().await?;
-    let delivery = store.deliveries().list(DeliveryFilter::default(), PageRequest::newest(1)).await?.items.remove(0);
+    let delivery =
+        store.deliveries().list(DeliveryFilter::default(), PageRequest::newest(1)).await?.items.remove(0);
     assert_eq!((delivery.state, delivery.attempts as usize), (DeliveryState::Delivered, came.len()));
     let attempts = store.deliveries().attempts(model::delivery::AttemptOf::Delivery(delivery.id)).await?;
     let statuses: Vec<Option<u16>> = attempts.iter().map(|attempt| attempt.status).collect();
@@ -75,7 +82,8 @@ async fn every_attempt_bears_the_same_id_and_is_written_down() -> anyhow::Result
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_endpoint_that_is_gone_is_disabled_holds_what_it_is_owed_and_goes_on_when_enabled() -> anyhow::Result<()> {
+async fn an_endpoint_that_is_gone_is_disabled_holds_what_it_is_owed_and_goes_on_when_enabled()
+-> anyhow::Result<()> {
     let Some(story) = Story::begin(Engine::Sqlite).await? else { return Ok(()) };
     story.receiver.becomes(Manner::Answers(410));
     story.receives("wamid.G1", 1, "hola").await?;
@@ -129,7 +137,9 @@ async fn a_platform_endpoint_gets_the_original_bytes_of_a_batch_once() -> anyhow
     assert_eq!(post_signed(&client(), &story.url, &body).await?.status, 200);
     let has_body = |came: &[Came]| came.iter().any(|one| one.body == body.as_bytes());
     assert!(original.wait(PATIENCE, has_body).await, "the bytes are the ones that came");
-    let three = |came: &[Came]| came.iter().filter(|one| String::from_utf8_lossy(&one.body).contains("wamid.M")).count();
+    let three = |came: &[Came]| {
+        came.iter().filter(|one| String::from_utf8_lossy(&one.body).contains("wamid.M")).count()
+    };
     assert!(story.receiver.wait(PATIENCE, |came| three(came) == 3).await);
     let (store, _place) = story.kept().await?;
     assert!(store.stats().counts().await?.is_sound());

@@ -25,8 +25,11 @@ async fn a_body_of_a_thousand_updates_is_one_receipt_and_a_thousand_events_once(
         let words = "w".repeat(2_500);
         let texts: Vec<(String, String)> =
             (0..1_000).map(|n| (format!("wamid.B{n:04}"), format!("{n:04} {words}"))).collect();
-        let items: Vec<(&str, u64, &str)> =
-            texts.iter().enumerate().map(|(n, (id, text))| (id.as_str(), n as u64 % 50, text.as_str())).collect();
+        let items: Vec<(&str, u64, &str)> = texts
+            .iter()
+            .enumerate()
+            .map(|(n, (id, text))| (id.as_str(), n as u64 % 50, text.as_str()))
+            .collect();
         let body = messages(&items);
         assert!(body.len() > 2_700_000 && body.len() < 3 * 1024 * 1024, "{} bytes", body.len());
         for _ in 0..2 {
@@ -72,7 +75,8 @@ async fn a_thousand_ids_in_a_hundred_copies_across_a_kill_are_a_thousand_events(
         assert!(began);
         let address = story.gancho.address;
         story.gancho.kill()?;
-        story.gancho = Gancho::start(Path::new(env!("CARGO_BIN_EXE_gancho")), &story.place, address, &[]).await?;
+        story.gancho =
+            Gancho::start(Path::new(env!("CARGO_BIN_EXE_gancho")), &story.place, address, &[]).await?;
         while let Some(copy) = copies.join_next().await {
             copy?;
         }
@@ -123,7 +127,7 @@ async fn a_genuine_body_that_nobody_can_read_is_kept_and_acknowledged() -> anyho
     let Some(story) = Story::begin(Engine::Sqlite).await? else { return Ok(()) };
     let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
     for body in ["{\"object\":", "", "\u{0}", "[]", deep.as_str()] {
-        assert_eq!(post_signed(&client(), &story.url, body).await?.status, 200, "{:.20}", body);
+        assert_eq!(post_signed(&client(), &story.url, body).await?.status, 200, "{body:.20}");
     }
     let (store, _place) = story.kept().await?;
     let events = store.events().list(Default::default(), PageRequest::newest(10)).await?.items;
@@ -140,7 +144,8 @@ async fn too_large_too_slow_and_too_many_headers_get_a_clear_answer() -> anyhow:
 
     let path = story.url.split_once("/in/").map(|(_, id)| format!("/in/{id}")).expect("a source's URL");
     let many: String = (0..150).map(|n| format!("x-{n}: 1\r\n")).collect();
-    let head = |headers: &str| format!("POST {path} HTTP/1.1\r\nhost: x\r\n{headers}content-length: 5\r\n\r\n");
+    let head =
+        |headers: &str| format!("POST {path} HTTP/1.1\r\nhost: x\r\n{headers}content-length: 5\r\n\r\n");
     assert_eq!(raw(&story, &head(&many)).await?, Some(431));
     assert_eq!(raw(&story, &head(&format!("x: {}\r\n", "y".repeat(40_000)))).await?, Some(431));
     // A head that never ends is cut off, within the time heads are given.

@@ -33,13 +33,15 @@ fn what_sign_signs_verify_accepts_and_an_altered_body_it_refuses() -> std::io::R
     let (body, altered) = (folder.join("body"), folder.join("altered"));
     std::fs::write(&body, r#"{"type":"message.received"}"#)?;
     std::fs::write(&altered, r#"{"type":"message.deceived"}"#)?;
-    let base = ["--secret", "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX", "--id", "msg_1", "--timestamp", "1700000000"];
+    let base =
+        ["--secret", "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX", "--id", "msg_1", "--timestamp", "1700000000"];
     let run = |command: &str, more: &[&str], body: &std::path::Path| {
         Command::new(env!("CARGO_BIN_EXE_gancho")).arg(command).args(base).args(more).arg(body).output()
     };
     let signed = run("sign", &[], &body)?;
     let said = String::from_utf8_lossy(&signed.stdout).into_owned();
-    let signature = said.lines().find_map(|line| line.strip_prefix("webhook-signature: ")).expect("it signed");
+    let signature =
+        said.lines().find_map(|line| line.strip_prefix("webhook-signature: ")).expect("it signed");
     assert_eq!(signature, "v1,Des36p45N1wTJvr5hlIiGk/HwUW8cHCtGoRHmqMa3gM=");
     assert!(run("verify", &["--signature", signature], &body)?.status.success());
     assert!(!run("verify", &["--signature", signature], &altered)?.status.success());

@@ -49,7 +49,8 @@ async fn a_bot_written_with_pywa_works_behind_a_platform_endpoint() -> anyhow::R
     let address = free_address()?;
     let gancho = Gancho::start(Path::new(env!("CARGO_BIN_EXE_gancho")), &place, address, &[]).await?;
     let url = format!("http://{address}/in/{}", scene.source);
-    let answer = sender::post_signed(&sender::client(), &url, &sender::message("wamid.P1", 1, "hola pywa")).await?;
+    let answer =
+        sender::post_signed(&sender::client(), &url, &sender::message("wamid.P1", 1, "hola pywa")).await?;
     assert_eq!(answer.status, 200);
 
     let out = bot.stdout.take().expect("its output is piped");

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use testkit::place::{Engine, Place, server};
+use testkit::place::{Place, server};
 use testkit::process::{Gancho, free_address};
 use testkit::receiver::{Manner, Receiver};
 use testkit::scene::{Scene, open};
@@ -110,11 +110,12 @@ impl SmallDisk {
     fn mount() -> anyhow::Result<Option<SmallDisk>> {
         let folder = std::env::temp_dir().join(format!("gancho-disk-{}", std::process::id()));
         std::fs::create_dir_all(&folder)?;
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=20m", "tmpfs"]).arg(&folder).status()?;
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=20m", "tmpfs"]).arg(&folder).status()?;
         if mounted.success() {
             return Ok(Some(SmallDisk { folder }));
         }
-        println!("skipped: mounting a small disk needs root");
+        testkit::announce("skipped: mounting a small disk needs root");
         Ok(None)
     }
 }

@@ -9,17 +9,17 @@ use testkit::scene::{Scene, open};
 use testkit::sender::{client, message, post_signed};
 
 /// A gateway with one WhatsApp source and one endpoint.
-pub struct Story {
-    pub place: Place,
-    pub gancho: Gancho,
-    pub scene: Scene,
-    pub receiver: Receiver,
-    pub url: String,
+pub(crate) struct Story {
+    pub(crate) place: Place,
+    pub(crate) gancho: Gancho,
+    pub(crate) scene: Scene,
+    pub(crate) receiver: Receiver,
+    pub(crate) url: String,
 }
 
 impl Story {
     /// Begins with a well-behaved endpoint that takes a hundred at a time.
-    pub async fn begin(engine: Engine) -> anyhow::Result<Option<Story>> {
+    pub(crate) async fn begin(engine: Engine) -> anyhow::Result<Option<Story>> {
         let Some(place) = Place::fresh(engine).await? else { return Ok(None) };
         let store = open(&place).await?;
         let scene = Scene::build(&store).await?;
@@ -33,13 +33,13 @@ impl Story {
     }
 
     /// Ends the gateway and opens its store to see what it kept.
-    pub async fn kept(self) -> anyhow::Result<(store::Store, Place)> {
+    pub(crate) async fn kept(self) -> anyhow::Result<(store::Store, Place)> {
         anyhow::ensure!(self.gancho.stop().await?, "it ends well");
         Ok((open(&self.place).await?, self.place))
     }
 
     /// Sends one message of a contact and expects it to be acknowledged.
-    pub async fn receives(&self, id: &str, contact: u64, text: &str) -> anyhow::Result<()> {
+    pub(crate) async fn receives(&self, id: &str, contact: u64, text: &str) -> anyhow::Result<()> {
         let answer = post_signed(&client(), &self.url, &message(id, contact, text)).await?;
         anyhow::ensure!(answer.status == 200, "answered {}", answer.status);
         Ok(())

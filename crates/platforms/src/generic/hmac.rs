@@ -114,20 +114,13 @@ impl Hmac<'_> {
         source: &Source,
         request: &'r Incoming,
     ) -> Result<Verified<'r>, Rejection> {
-        let header = request
-            .header(self.header)
-            .ok_or(Rejection(Reason::SignatureMissing))?;
+        let header = request.header(self.header).ok_or(Rejection(Reason::SignatureMissing))?;
         let presented: Vec<Vec<u8>> = self.signatures(header).collect();
         if presented.is_empty() {
             return Err(Rejection(Reason::SignatureMalformed));
         }
-        let stamp = self
-            .time
-            .map(|time| time.stamp(self.pairs(header), request))
-            .transpose()?;
-        let id = self
-            .id_header
-            .map(|name| request.header(name).ok_or(Rejection(Reason::SignatureMissing)));
+        let stamp = self.time.map(|time| time.stamp(self.pairs(header), request)).transpose()?;
+        let id = self.id_header.map(|name| request.header(name).ok_or(Rejection(Reason::SignatureMissing)));
         let url = self.url(request);
         let parts = Parts {
             body: &request.body,
@@ -137,9 +130,8 @@ impl Hmac<'_> {
             method: request.method.as_str(),
             path: &request.path,
         };
-        let keys = source
-            .secrets(SecretRole::Signing, request.received_at)
-            .filter_map(|secret| self.key(secret));
+        let keys =
+            source.secrets(SecretRole::Signing, request.received_at).filter_map(|secret| self.key(secret));
         let verified = proof::by_mac(request, self.hash, &presented, keys, &self.signed.pieces(&parts))?;
         if let (Some(time), Some(stamp)) = (self.time, stamp) {
             proof::near(time.read(stamp)?, request.received_at, time.tolerance)?;
@@ -148,18 +140,14 @@ impl Hmac<'_> {
     }
 
     fn pairs<'h>(&self, header: &'h str) -> impl Iterator<Item = (&'h str, &'h str)> {
-        header
-            .split(self.separator.unwrap_or(","))
-            .filter_map(|pair| pair.trim().split_once('='))
+        header.split(self.separator.unwrap_or(",")).filter_map(|pair| pair.trim().split_once('='))
     }
 
     fn signatures<'h>(&self, header: &'h str) -> impl Iterator<Item = Vec<u8>> {
         let parts: Vec<&'h str> = match (self.signature_field, self.separator) {
-            (Some(field), _) => self
-                .pairs(header)
-                .filter(|(name, _)| *name == field)
-                .map(|(_, text)| text)
-                .collect(),
+            (Some(field), _) => {
+                self.pairs(header).filter(|(name, _)| *name == field).map(|(_, text)| text).collect()
+            }
             (None, Some(separator)) => header.split(separator).collect(),
             (None, None) => vec![header],
         };
@@ -170,11 +158,7 @@ impl Hmac<'_> {
     }
 
     fn url(&self, request: &Incoming) -> String {
-        let query = request
-            .query
-            .as_deref()
-            .map(|query| format!("?{query}"))
-            .unwrap_or_default();
+        let query = request.query.as_deref().map(|query| format!("?{query}")).unwrap_or_default();
         format!("{}{}{query}", self.public_url.trim_end_matches('/'), request.path)
     }
 
@@ -196,10 +180,7 @@ impl Hmac<'_> {
         };
         let mac = proof::mac(self.hash, &key, &self.signed.pieces(&parts));
         let signature = format!("{}{}", self.prefix, self.encoding.encode(&mac));
-        let mut headers = vec![(
-            self.header.to_owned(),
-            self.signature_header(&signature, stamp.as_deref()),
-        )];
+        let mut headers = vec![(self.header.to_owned(), self.signature_header(&signature, stamp.as_deref()))];
         if let (Some(TimePlace::Header(name)), Some(stamp)) = (self.time.map(|time| time.place), stamp) {
             headers.push((name.to_owned(), stamp));
         }
@@ -235,21 +216,11 @@ impl SignedTime<'_> {
     }
 
     fn read(&self, stamp: &str) -> Result<Timestamp, Rejection> {
-        let number = stamp
-            .parse::<i64>()
-            .map_err(|_| Rejection(Reason::SignatureMalformed))?;
-        Ok(if self.in_millis {
-            Timestamp::from_millis(number)
-        } else {
-            Timestamp::from_secs(number)
-        })
+        let number = stamp.parse::<i64>().map_err(|_| Rejection(Reason::SignatureMalformed))?;
+        Ok(if self.in_millis { Timestamp::from_millis(number) } else { Timestamp::from_secs(number) })
     }
 
     fn write(&self, now: Timestamp) -> String {
-        if self.in_millis {
-            now.as_millis().to_string()
-        } else {
-            now.as_secs().to_string()
-        }
+        if self.in_millis { now.as_millis().to_string() } else { now.as_secs().to_string() }
     }
 }

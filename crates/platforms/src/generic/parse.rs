@@ -20,24 +20,13 @@ const TYPE_POINTERS: [&str; 2] = ["/event", "/type"];
 pub(super) fn parse(reading: &Reading<'_>, request: &Incoming) -> Result<Vec<NewEvent>, Unreadable> {
     let document = document(reading, request)?;
     let document = document.as_deref();
-    let whole = Item {
-        reading,
-        request,
-        json: document,
-        index: None,
-    };
+    let whole = Item { reading, request, json: document, index: None };
     let Some(pointer) = reading.items else {
         return Ok(vec![whole.event(Content::Body)]);
     };
-    let Some(items) = document
-        .and_then(|json| pointer::find(json, pointer))
-        .and_then(json::items)
-    else {
+    let Some(items) = document.and_then(|json| pointer::find(json, pointer)).and_then(json::items) else {
         let event_type = EventType::from_foreign(reading.prefix, "unrecognised");
-        return Ok(vec![NewEvent {
-            event_type,
-            ..whole.event(Content::Body)
-        }]);
+        return Ok(vec![NewEvent { event_type, ..whole.event(Content::Body) }]);
     };
     if items.len() > ITEMS_MAX {
         return Err(Unreadable(format!(
@@ -45,12 +34,7 @@ pub(super) fn parse(reading: &Reading<'_>, request: &Incoming) -> Result<Vec<New
             items.len()
         )));
     }
-    let item = |(index, json)| Item {
-        reading,
-        request,
-        json: Some(json),
-        index: Some(index),
-    };
+    let item = |(index, json)| Item { reading, request, json: Some(json), index: Some(index) };
     Ok(items
         .into_iter()
         .enumerate()
@@ -89,9 +73,7 @@ impl Item<'_> {
     fn event_type(&self) -> EventType {
         let name = match self.reading.event_type {
             Some(place) => self.told(place),
-            None => TYPE_POINTERS
-                .into_iter()
-                .find_map(|pointer| self.told(Place::Pointer(pointer))),
+            None => TYPE_POINTERS.into_iter().find_map(|pointer| self.told(Place::Pointer(pointer))),
         };
         let name = name.filter(|name| !name.is_empty());
         EventType::from_foreign(self.reading.prefix, name.as_deref().unwrap_or("received"))
@@ -131,12 +113,7 @@ fn document<'r>(
     request: &'r Incoming,
 ) -> Result<Option<Cow<'r, RawValue>>, Unreadable> {
     let content_type = request.header("content-type").unwrap_or_default();
-    let essence = content_type
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if essence == "application/x-www-form-urlencoded" {
         return form(reading, &request.body).map(|form| form.map(Cow::Owned));
     }
@@ -155,15 +132,11 @@ fn form(reading: &Reading<'_>, body: &[u8]) -> Result<Option<Box<RawValue>>, Unr
     let mut fields = form_urlencoded::parse(body);
     if let Some(name) = reading.form_json_field {
         let field = fields.find(|(key, _)| key == name).map(|(_, value)| value);
-        return field
-            .map(|json| pointer::document(json.as_bytes()).map(ToOwned::to_owned))
-            .transpose();
+        return field.map(|json| pointer::document(json.as_bytes()).map(ToOwned::to_owned)).transpose();
     }
     let mut object = serde_json::Map::new();
     for (key, value) in fields {
-        object
-            .entry(key.into_owned())
-            .or_insert_with(|| value.into_owned().into());
+        object.entry(key.into_owned()).or_insert_with(|| value.into_owned().into());
     }
     Ok(Some(json::raw(&object)))
 }

@@ -173,11 +173,7 @@ impl<'s> Plan<'s> {
 pub(super) fn check(source: &Source) -> Result<(), String> {
     let plan = Plan::read(&source.settings)?;
     if let Some((_, QueryProof::Token(_))) = plan.challenge.query {
-        secret_needed(
-            source,
-            SecretRole::VerifyToken,
-            "the token the sender shows with its challenge",
-        )?;
+        secret_needed(source, SecretRole::VerifyToken, "the token the sender shows with its challenge")?;
     }
     match &plan.scheme {
         Scheme::Hmac(hmac) => {
@@ -191,10 +187,7 @@ pub(super) fn check(source: &Source) -> Result<(), String> {
         Scheme::UrlToken(place) => {
             secret_needed(source, SecretRole::Credential, "the token in the URL")?;
             let plain = |token: &Secret| {
-                token
-                    .expose()
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b))
+                token.expose().bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b))
             };
             let fits = |token: &Secret| matches!(place, UrlToken::Parameter(_)) || plain(token);
             every(source, SecretRole::Credential, fits)
@@ -207,11 +200,7 @@ pub(super) fn check(source: &Source) -> Result<(), String> {
 
 fn every(source: &Source, role: SecretRole, good: impl Fn(&Secret) -> bool) -> Result<(), ()> {
     let mut of_role = source.secrets.iter().filter(|held| held.role == role);
-    if of_role.all(|held| good(&held.key.secret)) {
-        Ok(())
-    } else {
-        Err(())
-    }
+    if of_role.all(|held| good(&held.key.secret)) { Ok(()) } else { Err(()) }
 }
 
 fn read_scheme<'s>(settings: &'s Settings, scheme: &str) -> Result<Scheme<'s>, String> {
@@ -237,25 +226,12 @@ fn read_scheme<'s>(settings: &'s Settings, scheme: &str) -> Result<Scheme<'s>, S
 fn read_hmac(settings: &Settings) -> Result<Hmac<'_>, String> {
     let pairs = choice(settings, "style", &[("plain", false), ("pairs", true)])?.unwrap_or(false);
     let signature_field = text(settings, "signature_field")?;
-    let hashes = [
-        ("sha1", Hash::Sha1),
-        ("sha256", Hash::Sha256),
-        ("sha512", Hash::Sha512),
-    ];
-    let encodings = [
-        ("hex", Encoding::Hex),
-        ("base64", Encoding::Base64),
-        ("base64url", Encoding::Base64Url),
-    ];
-    let key_encodings = [
-        ("utf8", Encoding::Utf8),
-        ("hex", Encoding::Hex),
-        ("base64", Encoding::Base64),
-    ];
+    let hashes = [("sha1", Hash::Sha1), ("sha256", Hash::Sha256), ("sha512", Hash::Sha512)];
+    let encodings =
+        [("hex", Encoding::Hex), ("base64", Encoding::Base64), ("base64url", Encoding::Base64Url)];
+    let key_encodings = [("utf8", Encoding::Utf8), ("hex", Encoding::Hex), ("base64", Encoding::Base64)];
     if signature_field.is_some() && !pairs {
-        return Err(
-            "\"signature_field\" is for \"style\": \"pairs\" only: set that, or remove it".to_owned(),
-        );
+        return Err("\"signature_field\" is for \"style\": \"pairs\" only: set that, or remove it".to_owned());
     }
     let hmac = Hmac {
         header: header(settings, "header")?.ok_or("set \"header\" to the header the signature is in")?,
@@ -281,24 +257,21 @@ fn read_public_url(settings: &Settings) -> Result<&str, String> {
     let web = url.starts_with("https://") || url.starts_with("http://");
     match web && url.parse::<Uri>().is_ok_and(|uri| uri.query().is_none()) {
         true => Ok(url),
-        false => Err(
-            "setting \"public_url\" must be what stands before the path, such as https://hooks.example"
-                .to_owned(),
-        ),
+        false => {
+            Err("setting \"public_url\" must be what stands before the path, such as https://hooks.example"
+                .to_owned())
+        }
     }
 }
 
 fn read_time(settings: &Settings, pairs: bool) -> Result<Option<SignedTime<'_>>, String> {
-    let place = match (
-        header(settings, "timestamp_header")?,
-        text(settings, "timestamp_field")?,
-    ) {
+    let place = match (header(settings, "timestamp_header")?, text(settings, "timestamp_field")?) {
         (Some(_), Some(_)) => {
             return Err("set \"timestamp_header\" or \"timestamp_field\", not both".to_owned());
         }
         (None, Some(_)) if !pairs => {
             return Err(
-                "\"timestamp_field\" is for \"style\": \"pairs\" only: use \"timestamp_header\"".to_owned(),
+                "\"timestamp_field\" is for \"style\": \"pairs\" only: use \"timestamp_header\"".to_owned()
             );
         }
         (Some(name), None) => TimePlace::Header(name),
@@ -308,9 +281,7 @@ fn read_time(settings: &Settings, pairs: bool) -> Result<Option<SignedTime<'_>>,
                 .into_iter()
                 .find(|key| settings.object().contains_key(*key));
             return needless.map_or(Ok(None), |key| {
-                Err(format!(
-                    "\"{key}\" needs a signed time: set \"timestamp_header\", or remove it"
-                ))
+                Err(format!("\"{key}\" needs a signed time: set \"timestamp_header\", or remove it"))
             });
         }
     };
@@ -326,12 +297,7 @@ fn read_time(settings: &Settings, pairs: bool) -> Result<Option<SignedTime<'_>>,
 /// anybody may change proves nothing.
 fn check_signed(hmac: &Hmac<'_>) -> Result<(), String> {
     let pairs = [
-        (
-            "timestamp",
-            Part::Timestamp,
-            hmac.time.is_some(),
-            "timestamp_header",
-        ),
+        ("timestamp", Part::Timestamp, hmac.time.is_some(), "timestamp_header"),
         ("id", Part::Id, hmac.id_header.is_some(), "id_header"),
         ("url", Part::Url, !hmac.public_url.is_empty(), "public_url"),
     ];
@@ -339,9 +305,7 @@ fn check_signed(hmac: &Hmac<'_>) -> Result<(), String> {
         match (hmac.signed.has(part), told) {
             (true, false) => return Err(format!("\"signed\" has {{{name}}}: set \"{key}\" too")),
             (false, true) => {
-                return Err(format!(
-                    "\"{key}\" is not signed: put {{{name}}} into \"signed\", or remove it"
-                ));
+                return Err(format!("\"{key}\" is not signed: put {{{name}}} into \"signed\", or remove it"));
             }
             _ => {}
         }
@@ -350,21 +314,10 @@ fn check_signed(hmac: &Hmac<'_>) -> Result<(), String> {
 }
 
 fn read_methods(settings: &Settings) -> Result<Vec<Method>, String> {
-    let allowed = [
-        Method::POST,
-        Method::PUT,
-        Method::PATCH,
-        Method::DELETE,
-        Method::GET,
-    ];
+    let allowed = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::GET];
     let names = text(settings, "methods")?.unwrap_or("POST").split(',');
     names
-        .map(|name| {
-            allowed
-                .iter()
-                .find(|method| method.as_str() == name.trim())
-                .cloned()
-        })
+        .map(|name| allowed.iter().find(|method| method.as_str() == name.trim()).cloned())
         .collect::<Option<Vec<Method>>>()
         .ok_or(
             "setting \"methods\" must list some of POST, PUT, PATCH, DELETE, GET, with commas between"
@@ -390,10 +343,7 @@ fn read_challenge(settings: &Settings) -> Result<Challenge<'_>, String> {
                 .to_owned());
         }
     };
-    Ok(Challenge {
-        query,
-        json_field: text(settings, "challenge_json_field")?,
-    })
+    Ok(Challenge { query, json_field: text(settings, "challenge_json_field")? })
 }
 
 fn read_reading(settings: &Settings) -> Result<Reading<'_>, String> {
@@ -430,11 +380,7 @@ fn read_response(settings: &Settings) -> Result<Response<'_>, String> {
         number(settings, "response_status", 200..=299)?.and_then(|status| u16::try_from(status).ok());
     let body = text(settings, "response_body")?.unwrap_or_default();
     let is_json = serde_json::from_str::<serde::de::IgnoredAny>(body).is_ok();
-    let by_body = if is_json {
-        "application/json"
-    } else {
-        "text/plain; charset=utf-8"
-    };
+    let by_body = if is_json { "application/json" } else { "text/plain; charset=utf-8" };
     Ok(Response {
         status: status.unwrap_or(200),
         body,

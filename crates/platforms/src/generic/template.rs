@@ -54,10 +54,8 @@ impl Template {
         let mut rest = text;
         while let Some(at) = rest.find(['{', '}']) {
             let (literal, brace) = rest.split_at(at);
-            let (name, after) = brace
-                .strip_prefix('{')
-                .and_then(|inner| inner.split_once('}'))
-                .ok_or_else(unbalanced)?;
+            let (name, after) =
+                brace.strip_prefix('{').and_then(|inner| inner.split_once('}')).ok_or_else(unbalanced)?;
             if !literal.is_empty() {
                 pieces.push(Piece::Text(literal.to_owned()));
             }
@@ -99,10 +97,7 @@ impl Template {
 }
 
 fn part(name: &str) -> Result<Part, String> {
-    let found = NAMES
-        .iter()
-        .find(|(known, _)| *known == name)
-        .map(|(_, part)| *part);
+    let found = NAMES.iter().find(|(known, _)| *known == name).map(|(_, part)| *part);
     found.ok_or(format!(
         "setting \"signed\" has {{{name}}}: use {{body}}, {{timestamp}}, {{id}}, {{url}}, {{method}} or {{path}}"
     ))
@@ -120,26 +115,14 @@ mod tests {
     #[test]
     fn a_template_is_read_and_filled_in() {
         let template = Template::parse("v0:{timestamp}:{body}!").expect("a template");
-        let parts = Parts {
-            body: b"{}",
-            timestamp: "17",
-            ..Parts::default()
-        };
+        let parts = Parts { body: b"{}", timestamp: "17", ..Parts::default() };
         assert_eq!(template.pieces(&parts).concat(), b"v0:17:{}!");
         assert!(template.has(Part::Timestamp) && !template.has(Part::Id));
     }
 
     #[test]
     fn a_template_that_cannot_be_meant_is_refused() {
-        for refused in [
-            "",
-            "{timestamp}",
-            "{body",
-            "body}",
-            "{bodi}",
-            "{{body}}",
-            "{body}}",
-        ] {
+        for refused in ["", "{timestamp}", "{body", "body}", "{bodi}", "{{body}}", "{body}}"] {
             assert!(Template::parse(refused).is_err(), "{refused}");
         }
     }

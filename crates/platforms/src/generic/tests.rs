@@ -20,10 +20,7 @@ use crate::proof::Rejection;
 const JSON: (&str, &str) = ("content-type", "application/json");
 
 fn refusal(source: &Source, request: &Incoming) -> Option<Reason> {
-    Generic
-        .verify(source, request)
-        .err()
-        .map(|Rejection(reason)| reason)
+    Generic.verify(source, request).err().map(|Rejection(reason)| reason)
 }
 
 fn read(settings: &Value, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Vec<NewEvent> {
@@ -39,9 +36,7 @@ fn unsigned(more: Value) -> Value {
 }
 
 fn merged(mut settings: Value, more: Value) -> Value {
-    let Value::Object(more) = more else {
-        panic!("settings are an object")
-    };
+    let Value::Object(more) = more else { panic!("settings are an object") };
     settings.as_object_mut().expect("an object").extend(more);
     settings
 }
@@ -52,14 +47,10 @@ fn every_fixture_gives_the_accepted_events() {
         let fixture: Value = serde_json::from_slice(&file).expect("JSON");
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
         let headers = fixture["headers"].as_object().expect("headers");
-        let headers: Vec<(&str, String)> = headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), text(value)))
-            .collect();
-        let headers: Vec<(&str, &str)> = headers
-            .iter()
-            .map(|(name, value)| (*name, value.as_str()))
-            .collect();
+        let headers: Vec<(&str, String)> =
+            headers.iter().map(|(name, value)| (name.as_str(), text(value))).collect();
+        let headers: Vec<(&str, &str)> =
+            headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         told(&read(&fixture["settings"], &headers, text(&fixture["body"])))
     });
 }

@@ -51,28 +51,16 @@ fn a_mac_is_accepted_at_full_length_only() {
 
 #[test]
 fn a_mac_under_another_key_or_no_key_is_refused() {
-    assert_eq!(
-        proven(&[mac_of("other")], &["key"]),
-        Err(Rejection(Reason::SignatureWrong))
-    );
+    assert_eq!(proven(&[mac_of("other")], &["key"]), Err(Rejection(Reason::SignatureWrong)));
     assert_eq!(proven(&[], &["key"]), Err(Rejection(Reason::SignatureWrong)));
-    assert_eq!(
-        proven(&[mac_of("key")], &[]),
-        Err(Rejection(Reason::SecretNotConfigured))
-    );
+    assert_eq!(proven(&[mac_of("key")], &[]), Err(Rejection(Reason::SecretNotConfigured)));
 }
 
 #[test]
 fn an_empty_secret_proves_nothing() {
     let request = post(&[("authorization", "Bearer ")], BODY);
-    assert_eq!(
-        proven(&[mac_of("")], &[""]),
-        Err(Rejection(Reason::SecretNotConfigured))
-    );
-    assert_eq!(
-        refused(by_token(&request, Some(""), [&Secret::new("")])),
-        Reason::SecretNotConfigured
-    );
+    assert_eq!(proven(&[mac_of("")], &[""]), Err(Rejection(Reason::SecretNotConfigured)));
+    assert_eq!(refused(by_token(&request, Some(""), [&Secret::new("")])), Reason::SecretNotConfigured);
     let forged = hs256(&json!({}), &json!({}), "");
     let result = by_jwt(&request, Some(&forged), JwtAlgorithm::Hs256, [&Secret::new("")]);
     assert_eq!(refused(result), Reason::SecretNotConfigured);
@@ -80,21 +68,15 @@ fn an_empty_secret_proves_nothing() {
 
 #[test]
 fn the_pieces_of_a_mac_are_its_bytes_one_after_the_other() {
-    assert_eq!(
-        mac(Hash::Sha256, b"k", &[b"a", b"", b"bc"]),
-        mac(Hash::Sha256, b"k", &[b"abc"])
-    );
+    assert_eq!(mac(Hash::Sha256, b"k", &[b"a", b"", b"bc"]), mac(Hash::Sha256, b"k", &[b"abc"]));
 }
 
 #[test]
 fn a_retired_key_is_refused_from_its_end_on() {
     use crate::fixture::source;
     use model::source::SecretRole;
-    let mut source = source(
-        "generic",
-        &json!({}),
-        &[(SecretRole::Signing, "new"), (SecretRole::Signing, "old")],
-    );
+    let mut source =
+        source("generic", &json!({}), &[(SecretRole::Signing, "new"), (SecretRole::Signing, "old")]);
     source.secrets[1].key.retires_at = Some(NOW);
     let request = post(&[], BODY);
     let at = |now| {
@@ -117,14 +99,8 @@ fn a_token_must_be_equal_and_shown() {
             "{wrong}"
         );
     }
-    assert_eq!(
-        refused(by_token(&request, None, [&one])),
-        Reason::CredentialMissing
-    );
-    assert_eq!(
-        refused(by_token(&request, Some("two"), [])),
-        Reason::SecretNotConfigured
-    );
+    assert_eq!(refused(by_token(&request, None, [&one])), Reason::CredentialMissing);
+    assert_eq!(refused(by_token(&request, Some("two"), [])), Reason::SecretNotConfigured);
 }
 
 #[test]
@@ -137,22 +113,10 @@ fn an_ed25519_signature_is_accepted_under_any_of_the_keys_and_over_the_same_byte
         by_ed25519(&request, &[signature.to_vec()], keys, signed.as_bytes()).map(drop)
     };
     assert_eq!(prove(&signature, vec![vec![1; 32], public.clone()], BODY), Ok(()));
-    assert_eq!(
-        prove(&signature, vec![public.clone()], "{}"),
-        Err(Rejection(Reason::SignatureWrong))
-    );
-    assert_eq!(
-        prove(&signature[..63], vec![public], BODY),
-        Err(Rejection(Reason::SignatureWrong))
-    );
-    assert_eq!(
-        prove(&signature, vec![vec![]], BODY),
-        Err(Rejection(Reason::SignatureWrong))
-    );
-    assert_eq!(
-        prove(&signature, vec![], BODY),
-        Err(Rejection(Reason::SecretNotConfigured))
-    );
+    assert_eq!(prove(&signature, vec![public.clone()], "{}"), Err(Rejection(Reason::SignatureWrong)));
+    assert_eq!(prove(&signature[..63], vec![public], BODY), Err(Rejection(Reason::SignatureWrong)));
+    assert_eq!(prove(&signature, vec![vec![]], BODY), Err(Rejection(Reason::SignatureWrong)));
+    assert_eq!(prove(&signature, vec![], BODY), Err(Rejection(Reason::SecretNotConfigured)));
 }
 
 #[test]
@@ -161,14 +125,8 @@ fn a_signed_time_is_near_both_ways_and_no_further() {
     let (span, more) = (tolerance, tolerance + Duration::from_millis(1));
     assert_eq!(near(NOW.minus(span), NOW, tolerance), Ok(()));
     assert_eq!(near(NOW.plus(span), NOW, tolerance), Ok(()));
-    assert_eq!(
-        near(NOW.minus(more), NOW, tolerance),
-        Err(Rejection(Reason::TimestampOutside))
-    );
-    assert_eq!(
-        near(NOW.plus(more), NOW, tolerance),
-        Err(Rejection(Reason::TimestampOutside))
-    );
+    assert_eq!(near(NOW.minus(more), NOW, tolerance), Err(Rejection(Reason::TimestampOutside)));
+    assert_eq!(near(NOW.plus(more), NOW, tolerance), Err(Rejection(Reason::TimestampOutside)));
     for far in [i64::MIN, -1, 0, i64::MAX] {
         assert!(near(Timestamp::from_secs(far), NOW, tolerance).is_err(), "{far}");
     }
@@ -183,11 +141,7 @@ fn an_authorization_header_is_read_by_its_scheme_in_any_case() {
     assert_eq!(bearer_token(&bearer), Some("t0ken"));
     for broken in ["Bearer", "Basic !!!", "", "Basic /w=="] {
         let request = post(&[("authorization", broken)], "");
-        assert_eq!(
-            (basic_credential(&request), bearer_token(&request)),
-            (None, None),
-            "{broken}"
-        );
+        assert_eq!((basic_credential(&request), bearer_token(&request)), (None, None), "{broken}");
     }
 }
 
@@ -208,9 +162,7 @@ fn hs256(more: &Value, claims: &Value, key: &str) -> String {
     for (name, value) in more.as_object().expect("an object") {
         header[name] = value.clone();
     }
-    jwt(&header, claims, |signed| {
-        mac(Hash::Sha256, key.as_bytes(), &[signed])
-    })
+    jwt(&header, claims, |signed| mac(Hash::Sha256, key.as_bytes(), &[signed]))
 }
 
 fn shown(token: &str, algorithm: JwtAlgorithm, secrets: &[&Secret]) -> Result<(), Rejection> {
@@ -227,27 +179,11 @@ fn a_jwt_is_accepted_under_any_of_the_keys() {
     let (new, old) = (Secret::new("new-key"), Secret::new("old-key"));
     let token = hs256(&json!({}), &claims(600), "old-key");
     assert_eq!(shown(&token, JwtAlgorithm::Hs256, &[&new, &old]), Ok(()));
-    assert_eq!(
-        shown(&token, JwtAlgorithm::Hs256, &[&new]),
-        Err(Rejection(Reason::CredentialWrong))
-    );
-    assert_eq!(
-        shown(&token, JwtAlgorithm::Hs256, &[]),
-        Err(Rejection(Reason::SecretNotConfigured))
-    );
-    assert_eq!(
-        shown(
-            &hs256(&json!({}), &json!({}), "new-key"),
-            JwtAlgorithm::Hs256,
-            &[&new]
-        ),
-        Ok(())
-    );
+    assert_eq!(shown(&token, JwtAlgorithm::Hs256, &[&new]), Err(Rejection(Reason::CredentialWrong)));
+    assert_eq!(shown(&token, JwtAlgorithm::Hs256, &[]), Err(Rejection(Reason::SecretNotConfigured)));
+    assert_eq!(shown(&hs256(&json!({}), &json!({}), "new-key"), JwtAlgorithm::Hs256, &[&new]), Ok(()));
     let request = post(&[], BODY);
-    assert_eq!(
-        refused(by_jwt(&request, None, JwtAlgorithm::Hs256, [&new])),
-        Reason::CredentialMissing
-    );
+    assert_eq!(refused(by_jwt(&request, None, JwtAlgorithm::Hs256, [&new])), Reason::CredentialMissing);
 }
 
 #[test]
@@ -267,12 +203,7 @@ fn a_jwt_outside_its_time_is_refused() {
 fn a_jwt_that_cannot_be_understood_whole_is_refused() {
     let key = Secret::new("key");
     let wrong = Err(Rejection(Reason::CredentialWrong));
-    for unreadable in [
-        json!({ "exp": "never" }),
-        json!({ "nbf": [1] }),
-        json!(5),
-        json!("claims"),
-    ] {
+    for unreadable in [json!({ "exp": "never" }), json!({ "nbf": [1] }), json!(5), json!("claims")] {
         let token = hs256(&json!({}), &unreadable, "key");
         assert_eq!(shown(&token, JwtAlgorithm::Hs256, &[&key]), wrong, "{unreadable}");
     }
@@ -295,13 +226,8 @@ fn rs256(pair: &rsa::KeyPair, claims: &Value) -> String {
     jwt(&json!({ "alg": "RS256" }), claims, |signed| {
         let mut signature = vec![0; pair.public_modulus_len()];
         let random = rand::SystemRandom::new();
-        pair.sign(
-            &aws_lc_rs::signature::RSA_PKCS1_SHA256,
-            &random,
-            signed,
-            &mut signature,
-        )
-        .expect("a signature");
+        pair.sign(&aws_lc_rs::signature::RSA_PKCS1_SHA256, &random, signed, &mut signature)
+            .expect("a signature");
         signature
     })
 }
@@ -324,11 +250,7 @@ fn the_algorithm_of_a_jwt_is_the_sources_and_never_the_tokens() {
     // The classic: the public key, which everybody has, used as the key of an HMAC.
     for key in [public.expose(), public.expose().trim()] {
         assert_eq!(rs(&hs256(&json!({}), &claims(600), key)), wrong);
-        let as_shared = shown(
-            &hs256(&json!({}), &claims(600), key),
-            JwtAlgorithm::Hs256,
-            &[&public],
-        );
+        let as_shared = shown(&hs256(&json!({}), &claims(600), key), JwtAlgorithm::Hs256, &[&public]);
         assert_eq!(as_shared, Err(Rejection(Reason::SecretNotConfigured)));
     }
     let (signed, _) = genuine.rsplit_once('.').expect("three parts");

@@ -46,9 +46,7 @@ impl Platform for StandardWebhooks {
     }
 
     fn compose(&self, _sender: &Sender<'_>, _message: &OutgoingMessage) -> Result<Call, Unsupported> {
-        Err(Unsupported(
-            "a Standard Webhooks source cannot send messages".to_owned(),
-        ))
+        Err(Unsupported("a Standard Webhooks source cannot send messages".to_owned()))
     }
 
     fn interpret(&self, _source: &Source, _answer: &Answer) -> Interpreted {

@@ -16,10 +16,8 @@ pub(super) fn parse(source: &Source, request: &Incoming) -> Result<Vec<NewEvent>
     let prefix = settings::event_prefix(&source.settings, KIND).map_err(Unreadable)?;
     let signed = Signed::of(request).ok_or(Unreadable("the webhook-id header is missing".to_owned()))?;
     let json = pointer::document(&request.body).ok();
-    let told = |pointer| {
-        json.and_then(|json| pointer::plain_at(json, pointer))
-            .filter(|text| !text.is_empty())
-    };
+    let told =
+        |pointer| json.and_then(|json| pointer::plain_at(json, pointer)).filter(|text| !text.is_empty());
     let happened = told("/timestamp").and_then(|text| Timestamp::parse(&text));
     Ok(vec![NewEvent {
         event_type: EventType::from_foreign(prefix, told("/type").as_deref().unwrap_or("received")),

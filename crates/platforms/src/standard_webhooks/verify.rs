@@ -31,9 +31,7 @@ impl<'r> Signed<'r> {
     pub(super) fn of(request: &'r Incoming) -> Option<Signed<'r>> {
         let family = |id, timestamp, signatures| {
             Some(Signed {
-                id: request
-                    .header(id)
-                    .filter(|id| !id.is_empty() && !id.contains('.'))?,
+                id: request.header(id).filter(|id| !id.is_empty() && !id.contains('.'))?,
                 timestamp: request.header(timestamp)?,
                 signatures: request.header(signatures)?,
             })
@@ -45,10 +43,7 @@ impl<'r> Signed<'r> {
     /// The signatures of one version; those of others are passed over.
     fn of_version(&self, version: &str) -> Vec<Vec<u8>> {
         let texts = self.signatures.split(' ').filter_map(|one| one.split_once(','));
-        texts
-            .filter(|(name, _)| *name == version)
-            .filter_map(|(_, text)| BASE64.decode(text).ok())
-            .collect()
+        texts.filter(|(name, _)| *name == version).filter_map(|(_, text)| BASE64.decode(text).ok()).collect()
     }
 }
 
@@ -64,11 +59,7 @@ impl Key {
     fn of(secret: &Secret) -> Option<Key> {
         let text = secret.expose();
         if let Some(public) = text.strip_prefix("whpk_") {
-            return BASE64
-                .decode(public)
-                .ok()
-                .filter(|key| key.len() == 32)
-                .map(Key::Public);
+            return BASE64.decode(public).ok().filter(|key| key.len() == 32).map(Key::Public);
         }
         let shared = BASE64.decode(text.strip_prefix("whsec_").unwrap_or(text)).ok()?;
         (!shared.is_empty()).then_some(Key::Shared(shared))
@@ -80,25 +71,17 @@ pub(super) fn check(source: &Source) -> Result<(), String> {
     settings::known(&source.settings, &KEYS)?;
     settings::number(&source.settings, "tolerance_s", 1..=86_400)?;
     settings::event_prefix(&source.settings, KIND)?;
-    settings::secret_needed(
-        source,
-        SecretRole::Signing,
-        "the sender's secret, whsec_… or whpk_…",
-    )?;
-    for held in source
-        .secrets
-        .iter()
-        .filter(|held| held.role == SecretRole::Signing)
-    {
+    settings::secret_needed(source, SecretRole::Signing, "the sender's secret, whsec_… or whpk_…")?;
+    for held in source.secrets.iter().filter(|held| held.role == SecretRole::Signing) {
         let text = held.key.secret.expose();
         if text.starts_with("whsk_") {
             return Err(
-                "a signing secret is the sender's private key: enter the public one, whpk_…".to_owned(),
+                "a signing secret is the sender's private key: enter the public one, whpk_…".to_owned()
             );
         }
         if Key::of(&held.key.secret).is_none() {
             return Err(
-                "a signing secret cannot be read: enter whsec_… or whpk_… and base64 after it".to_owned(),
+                "a signing secret cannot be read: enter whsec_… or whpk_… and base64 after it".to_owned()
             );
         }
     }
@@ -111,15 +94,9 @@ pub(super) fn verify<'r>(source: &Source, request: &'r Incoming) -> Result<Verif
         return Err(Rejection(Reason::MethodNotAllowed));
     }
     let signed = Signed::of(request).ok_or(Rejection(Reason::SignatureMissing))?;
-    let seconds = signed
-        .timestamp
-        .parse()
-        .map_err(|_| Rejection(Reason::SignatureMalformed))?;
+    let seconds = signed.timestamp.parse().map_err(|_| Rejection(Reason::SignatureMalformed))?;
     let verified = by_any_key(source, request, &signed)?;
-    let tolerance = source
-        .settings
-        .number("tolerance_s")
-        .and_then(|secs| u64::try_from(secs).ok());
+    let tolerance = source.settings.number("tolerance_s").and_then(|secs| u64::try_from(secs).ok());
     let tolerance = tolerance.map_or(TOLERANCE_DEFAULT, Duration::from_secs);
     proof::near(Timestamp::from_secs(seconds), request.received_at, tolerance).map(|()| verified)
 }
@@ -130,20 +107,14 @@ fn by_any_key<'r>(
     signed: &Signed<'r>,
 ) -> Result<Verified<'r>, Rejection> {
     let (mut shared, mut public) = (Vec::new(), Vec::new());
-    for key in source
-        .secrets(SecretRole::Signing, request.received_at)
-        .filter_map(Key::of)
-    {
+    for key in source.secrets(SecretRole::Signing, request.received_at).filter_map(Key::of) {
         match key {
             Key::Shared(key) => shared.push(key),
             Key::Public(key) => public.push(key),
         }
     }
     let (v1, v1a) = (signed.of_version("v1"), signed.of_version("v1a"));
-    match (
-        shared.is_empty() && public.is_empty(),
-        v1.is_empty() && v1a.is_empty(),
-    ) {
+    match (shared.is_empty() && public.is_empty(), v1.is_empty() && v1a.is_empty()) {
         (true, _) => return Err(Rejection(Reason::SecretNotConfigured)),
         (false, true) => return Err(Rejection(Reason::SignatureMalformed)),
         (false, false) => {}
@@ -164,10 +135,7 @@ pub(super) fn sign(key: &Secret, body: &[u8], now: Timestamp) -> Vec<(String, St
     vec![
         ("webhook-id".to_owned(), id),
         ("webhook-timestamp".to_owned(), timestamp),
-        (
-            "webhook-signature".to_owned(),
-            format!("v1,{}", BASE64.encode(mac)),
-        ),
+        ("webhook-signature".to_owned(), format!("v1,{}", BASE64.encode(mac))),
     ]
 }
 

@@ -30,18 +30,12 @@ pub enum Action {
 
 /// What to do after a code of Meta's; `None` for codes that are not known.
 pub fn action(code: i64) -> Option<Action> {
-    let schedule = Action::Retry {
-        after: Duration::ZERO,
-    };
+    let schedule = Action::Retry { after: Duration::ZERO };
     Some(match code {
         1 | 2 | 4 | 80007 | 130429 | 131000 | 131016 | 133004 => schedule,
         // Meta asks for 4^n seconds; the limit itself is a message in 6 s, and the schedule grows by itself.
-        131056 => Action::Retry {
-            after: Duration::from_secs(6),
-        },
-        131057 => Action::Retry {
-            after: Duration::from_secs(60),
-        },
+        131056 => Action::Retry { after: Duration::from_secs(6) },
+        131057 => Action::Retry { after: Duration::from_secs(60) },
         134101 => Action::Later(Duration::from_secs(600)),
         132069 => Action::Later(HOUR),
         131048 | 131064 => Action::Later(4 * HOUR),
@@ -79,11 +73,7 @@ fn taken(body: Option<&Object<'_>>) -> Interpreted {
             Outcome::Unknown("the answer names no message, so it may or may not have been taken".to_owned())
         }
     };
-    Interpreted {
-        outcome,
-        message_id,
-        account_stopped: false,
-    }
+    Interpreted { outcome, message_id, account_stopped: false }
 }
 
 fn code_of(error: &Object<'_>) -> Option<i64> {
@@ -100,11 +90,7 @@ fn refused(answer: &Answer, code: i64, words: &str) -> Interpreted {
         None => Outcome::Refused(cause),
     };
     let account_stopped = action(code) == Some(Action::StopAccount);
-    Interpreted {
-        outcome,
-        message_id: None,
-        account_stopped,
-    }
+    Interpreted { outcome, message_id: None, account_stopped }
 }
 
 /// A failure without an error of Meta's: something between us and Meta spoke.
@@ -121,35 +107,23 @@ fn unreadable(answer: &Answer, status: u16) -> Outcome {
 }
 
 fn retry(answer: &Answer, own: Duration, cause: String) -> Outcome {
-    let asked = answer
-        .retry_after_secs
-        .map(Duration::from_secs)
-        .unwrap_or_default();
+    let asked = answer.retry_after_secs.map(Duration::from_secs).unwrap_or_default();
     let after = Some(own.max(asked)).filter(|wait| !wait.is_zero());
     Outcome::Retry { after, cause }
 }
 
 fn words(code: i64, error: Option<&Object<'_>>, status: u16) -> String {
-    let message = error
-        .and_then(|error| error.string("message"))
-        .unwrap_or_default();
+    let message = error.and_then(|error| error.string("message")).unwrap_or_default();
     let details = error
         .and_then(|error| error.object("error_data"))
         .and_then(|data| data.string("details"))
         .filter(|details| !message.contains(details.as_str()));
     let details = details.map(|details| format!(": {details}")).unwrap_or_default();
-    format!("error {code} (HTTP {status}) {message}{details}")
-        .chars()
-        .take(WORDS_MAX)
-        .collect()
+    format!("error {code} (HTTP {status}) {message}{details}").chars().take(WORDS_MAX).collect()
 }
 
 fn interpreted(outcome: Outcome) -> Interpreted {
-    Interpreted {
-        outcome,
-        message_id: None,
-        account_stopped: false,
-    }
+    Interpreted { outcome, message_id: None, account_stopped: false }
 }
 
 #[cfg(test)]

@@ -15,12 +15,9 @@ const ROW_TITLE_MAX: usize = 24;
 /// Checks buttons and lists; other controls are left to the platform.
 pub(super) fn check(interactive: &RawValue) -> Result<(), Unsupported> {
     let interactive = Object::of(interactive).ok_or_else(|| unsupported("interactive must be an object"))?;
-    let kind = interactive
-        .text("type")
-        .ok_or_else(|| unsupported("interactive needs a type, such as button"))?;
-    let action = interactive
-        .object("action")
-        .ok_or_else(|| unsupported("interactive needs an action"))?;
+    let kind =
+        interactive.text("type").ok_or_else(|| unsupported("interactive needs a type, such as button"))?;
+    let action = interactive.object("action").ok_or_else(|| unsupported("interactive needs an action"))?;
     match &*kind {
         "button" => buttons(&action),
         "list" => rows(&action),
@@ -41,14 +38,9 @@ fn buttons(action: &Object<'_>) -> Result<(), Unsupported> {
 }
 
 fn rows(action: &Object<'_>) -> Result<(), Unsupported> {
-    let sections = action
-        .items("sections")
-        .unwrap_or_default()
-        .into_iter()
-        .filter_map(Object::of);
-    let rows: Vec<&RawValue> = sections
-        .flat_map(|section| section.items("rows").unwrap_or_default())
-        .collect();
+    let sections = action.items("sections").unwrap_or_default().into_iter().filter_map(Object::of);
+    let rows: Vec<&RawValue> =
+        sections.flat_map(|section| section.items("rows").unwrap_or_default()).collect();
     count("rows, over all sections,", rows.len(), ROWS_MAX)?;
     for row in rows {
         let row = Object::of(row).ok_or_else(|| unsupported("each row needs an id and a title"))?;
@@ -60,9 +52,7 @@ fn rows(action: &Object<'_>) -> Result<(), Unsupported> {
 fn count(what: &str, count: usize, most: usize) -> Result<(), Unsupported> {
     match (1..=most).contains(&count) {
         true => Ok(()),
-        false => Err(unsupported(format!(
-            "there must be 1 to {most} {what} and there are {count}"
-        ))),
+        false => Err(unsupported(format!("there must be 1 to {most} {what} and there are {count}"))),
     }
 }
 
@@ -70,8 +60,6 @@ fn length(what: &str, object: &Object<'_>, member: &str, most: usize) -> Result<
     let count = object.text(member).map_or(0, |text| text.chars().count());
     match (1..=most).contains(&count) {
         true => Ok(()),
-        false => Err(unsupported(format!(
-            "{what} must have 1 to {most} characters and has {count}"
-        ))),
+        false => Err(unsupported(format!("{what} must have 1 to {most} characters and has {count}"))),
     }
 }

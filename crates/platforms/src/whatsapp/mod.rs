@@ -20,13 +20,7 @@ use crate::proof::{Rejection, Verified};
 use crate::settings;
 
 /// Every setting there is; the guide page explains them.
-const SETTINGS: [&str; 5] = [
-    "unsigned",
-    "allow_sha1",
-    "api_base",
-    "api_version",
-    "messages_per_second",
-];
+const SETTINGS: [&str; 5] = ["unsigned", "allow_sha1", "api_base", "api_version", "messages_per_second"];
 /// Messages a second that a number may exchange unless Meta has raised it (platforms.md 1.10).
 const MESSAGES_PER_SECOND: i64 = 80;
 /// The shortest time between two messages to one person, on average, and how many may come at once.
@@ -82,10 +76,7 @@ impl Platform for WhatsApp {
     }
 
     fn pace(&self, source: &Source) -> Option<Pace> {
-        let rate = source
-            .settings
-            .number("messages_per_second")
-            .unwrap_or(MESSAGES_PER_SECOND);
+        let rate = source.settings.number("messages_per_second").unwrap_or(MESSAGES_PER_SECOND);
         let rate = u32::try_from(rate.clamp(1, 1000)).unwrap_or(1);
         // A burst of a whole second's worth would double the first second; a tenth keeps close to the limit.
         let account_burst = (rate / 10).max(1);

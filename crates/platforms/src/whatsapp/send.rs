@@ -23,20 +23,13 @@ const TEXT_MAX: usize = 4096;
 pub(super) fn check(settings: &Settings) -> Result<(), String> {
     let base = settings::text(settings, "api_base")?.unwrap_or(API_BASE);
     if !is_link(base) || base.contains(['?', '#']) || base.contains(char::is_whitespace) {
-        return Err(format!(
-            "setting \"api_base\" must be an address such as {API_BASE}"
-        ));
+        return Err(format!("setting \"api_base\" must be an address such as {API_BASE}"));
     }
     let version = settings::text(settings, "api_version")?.unwrap_or(API_VERSION);
     let digits = version.strip_prefix('v').unwrap_or_default();
-    match digits
-        .split('.')
-        .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
-    {
+    match digits.split('.').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit())) {
         true => Ok(()),
-        false => Err(format!(
-            "setting \"api_version\" must be a version such as {API_VERSION}"
-        )),
+        false => Err(format!("setting \"api_version\" must be a version such as {API_VERSION}")),
     }
 }
 
@@ -55,10 +48,7 @@ pub(super) fn compose(sender: &Sender<'_>, message: &OutgoingMessage) -> Result<
 
 fn address(sender: &Sender<'_>) -> Result<String, Unsupported> {
     let settings = &sender.source.settings;
-    let base = settings
-        .text("api_base")
-        .unwrap_or(API_BASE)
-        .trim_end_matches('/');
+    let base = settings.text("api_base").unwrap_or(API_BASE).trim_end_matches('/');
     let version = settings.text("api_version").unwrap_or(API_VERSION);
     let account = sender.account;
     if account.is_empty() || !account.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
@@ -97,18 +87,11 @@ fn wire(sender: &Sender<'_>, message: &OutgoingMessage, body: &OutgoingBody) -> 
     let removal = without_emoji(body);
     let wire = Wire {
         messaging_product: PRODUCT,
-        recipient_type: if is_group(&message.to) {
-            "group"
-        } else {
-            "individual"
-        },
+        recipient_type: if is_group(&message.to) { "group" } else { "individual" },
         to: matches!(message.to, Recipient::Address(_)).then(|| international(address)),
         recipient: matches!(message.to, Recipient::Bsuid { .. }).then_some(address),
         biz_opaque_callback_data: sender.correlation,
-        context: message
-            .reply_to
-            .as_deref()
-            .map(|message_id| Context { message_id }),
+        context: message.reply_to.as_deref().map(|message_id| Context { message_id }),
         body: removal.as_ref().unwrap_or(body),
     };
     Ok(json::raw(&wire).get().to_owned())
@@ -117,19 +100,10 @@ fn wire(sender: &Sender<'_>, message: &OutgoingMessage, body: &OutgoingBody) -> 
 /// An absent emoji takes a reaction back with us, an empty one with Meta.
 fn without_emoji(body: &OutgoingBody) -> Option<OutgoingBody> {
     match body {
-        OutgoingBody::Reaction {
-            reaction:
-                OutgoingReaction {
-                    message_id,
-                    emoji: None,
-                },
-        } => {
+        OutgoingBody::Reaction { reaction: OutgoingReaction { message_id, emoji: None } } => {
             let emoji = Some(String::new());
             Some(OutgoingBody::Reaction {
-                reaction: OutgoingReaction {
-                    message_id: message_id.clone(),
-                    emoji,
-                },
+                reaction: OutgoingReaction { message_id: message_id.clone(), emoji },
             })
         }
         _ => None,
@@ -140,11 +114,7 @@ fn without_emoji(body: &OutgoingBody) -> Option<OutgoingBody> {
 /// business's own country before them.
 fn international(address: &str) -> String {
     let is_digits = address.bytes().all(|byte| byte.is_ascii_digit());
-    if is_digits {
-        format!("+{address}")
-    } else {
-        address.to_owned()
-    }
+    if is_digits { format!("+{address}") } else { address.to_owned() }
 }
 
 /// The id of a group has letters in it, a phone number has none.
@@ -167,12 +137,8 @@ fn mark(read: &ReadMark) -> Result<String, Unsupported> {
     }
     named(&read.message_id)?;
     let typing_indicator = read.typing.then_some(Typing { r#type: "text" });
-    let mark = Mark {
-        messaging_product: PRODUCT,
-        status: "read",
-        message_id: &read.message_id,
-        typing_indicator,
-    };
+    let mark =
+        Mark { messaging_product: PRODUCT, status: "read", message_id: &read.message_id, typing_indicator };
     Ok(json::raw(&mark).get().to_owned())
 }
 
@@ -210,9 +176,7 @@ fn written(text: &TextBody) -> Result<(), Unsupported> {
     match text.body.chars().count() {
         0 => refuse("the text is empty"),
         1..=TEXT_MAX => Ok(()),
-        count => refuse(format!(
-            "the text has {count} characters and WhatsApp takes {TEXT_MAX}: split it"
-        )),
+        count => refuse(format!("the text has {count} characters and WhatsApp takes {TEXT_MAX}: split it")),
     }
 }
 
@@ -238,11 +202,7 @@ fn approved(template: &RawValue) -> Result<(), Unsupported> {
 }
 
 fn named(message_id: &str) -> Result<(), Unsupported> {
-    if message_id.is_empty() {
-        refuse("the message_id is empty")
-    } else {
-        Ok(())
-    }
+    if message_id.is_empty() { refuse("the message_id is empty") } else { Ok(()) }
 }
 
 fn is_link(link: &str) -> bool {

@@ -21,22 +21,14 @@ fn a_complete_source_is_accepted() {
         "messages_per_second": 20,
     });
     assert_eq!(WhatsApp.check(&source(&SECRETS, &all)), Ok(()));
-    assert_eq!(
-        WhatsApp.check(&source(&SECRETS[..2], &serde_json::json!({}))),
-        Ok(())
-    );
-    assert_eq!(
-        WhatsApp.check(&source(&[], &serde_json::json!({"unsigned": true}))),
-        Ok(())
-    );
+    assert_eq!(WhatsApp.check(&source(&SECRETS[..2], &serde_json::json!({}))), Ok(()));
+    assert_eq!(WhatsApp.check(&source(&[], &serde_json::json!({"unsigned": true}))), Ok(()));
 }
 
 #[test]
 fn an_incomplete_source_is_refused_with_what_to_do() {
     let refusal = |secrets: &[(SecretRole, &str)], settings| {
-        WhatsApp
-            .check(&source(secrets, &settings))
-            .expect_err("a refusal")
+        WhatsApp.check(&source(secrets, &settings)).expect_err("a refusal")
     };
     let mut refusals = vec![
         refusal(&SECRETS[1..], serde_json::json!({})),
@@ -67,15 +59,9 @@ fn a_number_keeps_to_metas_limits_or_to_its_own() {
     };
     let usual = pace(serde_json::json!({}));
     assert_eq!(usual.account_interval, Duration::from_micros(12_500));
-    assert_eq!(
-        (usual.account_burst, usual.pair_interval, usual.pair_burst),
-        (8, Duration::from_secs(6), 45)
-    );
+    assert_eq!((usual.account_burst, usual.pair_interval, usual.pair_burst), (8, Duration::from_secs(6), 45));
     let slow = pace(serde_json::json!({"messages_per_second": 5}));
-    assert_eq!(
-        (slow.account_interval, slow.account_burst),
-        (Duration::from_millis(200), 1)
-    );
+    assert_eq!((slow.account_interval, slow.account_burst), (Duration::from_millis(200), 1));
 }
 
 #[test]
@@ -84,8 +70,5 @@ fn a_genuine_request_is_answered_with_exactly_200_and_nothing() {
     let verified = crate::proof::by_nothing(&request, crate::proof::Unsigned::SettingSaysSo);
     let reply = WhatsApp.acknowledge(&source(&SECRETS, &serde_json::json!({})), &verified);
     assert_eq!((reply.status, reply.body.len()), (200, 0));
-    assert_eq!(
-        crate::registry::find("whatsapp").map(Platform::kind),
-        Some("whatsapp")
-    );
+    assert_eq!(crate::registry::find("whatsapp").map(Platform::kind), Some("whatsapp"));
 }

@@ -24,12 +24,7 @@ fn delivery<'r>(source: &Source, request: &'r Incoming) -> Result<Verified<'r>, 
     if source.settings.flag("unsigned") {
         return Ok(proof::by_nothing(request, Unsigned::SettingSaysSo));
     }
-    let legacy = || {
-        request
-            .headers
-            .get(HEADER_SHA1)
-            .filter(|_| source.settings.flag("allow_sha1"))
-    };
+    let legacy = || request.headers.get(HEADER_SHA1).filter(|_| source.settings.flag("allow_sha1"));
     let (hash, signature) = match request.headers.get(HEADER) {
         Some(value) => (Hash::Sha256, decode("sha256=", Hash::Sha256, value)),
         None => match legacy() {
@@ -46,12 +41,8 @@ fn delivery<'r>(source: &Source, request: &'r Incoming) -> Result<Verified<'r>, 
 /// The prefix and the full length in lower-case hex, exactly as Meta writes it.
 fn decode(prefix: &str, hash: Hash, value: &HeaderValue) -> Option<Vec<u8>> {
     let digits = value.to_str().ok()?.strip_prefix(prefix)?;
-    let lower = digits
-        .bytes()
-        .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    hex::decode(digits)
-        .ok()
-        .filter(|bytes| lower && bytes.len() == hash.bytes())
+    let lower = digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    hex::decode(digits).ok().filter(|bytes| lower && bytes.len() == hash.bytes())
 }
 
 fn subscription<'r>(source: &Source, request: &'r Incoming) -> Result<Verified<'r>, Rejection> {

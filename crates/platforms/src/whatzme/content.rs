@@ -17,13 +17,8 @@ const WRAPPERS: [&str; 7] = [
     "deviceSentMessage",
 ];
 /// Members that stand beside the message and are none.
-const COMPANIONS: [&str; 5] = [
-    "messageContextInfo",
-    "senderKeyDistributionMessage",
-    "base64",
-    "mediaUrl",
-    "apikey",
-];
+const COMPANIONS: [&str; 5] =
+    ["messageContextInfo", "senderKeyDistributionMessage", "base64", "mediaUrl", "apikey"];
 /// The most wrappers around one message.
 const WRAPPERS_MAX: usize = 8;
 
@@ -34,10 +29,7 @@ pub(super) enum Said {
     /// It reacts to another; no emoji takes the reaction back.
     Reaction { target: String, emoji: Option<String> },
     /// It says another anew.
-    Edit {
-        target: Option<String>,
-        spoken: Box<Spoken>,
-    },
+    Edit { target: Option<String>, spoken: Box<Spoken> },
     /// It takes another back.
     Revocation { target: String },
 }
@@ -56,12 +48,7 @@ pub(super) fn read(message: &Value) -> Option<Said> {
     let mut message = message;
     for _ in 0..WRAPPERS_MAX {
         if let Some(edited) = message.pointer("/editedMessage/message") {
-            let whole = || {
-                Some(Said::Edit {
-                    target: None,
-                    spoken: Box::new(spoken(edited)),
-                })
-            };
+            let whole = || Some(Said::Edit { target: None, spoken: Box::new(spoken(edited)) });
             return edit_of(edited).or_else(whole);
         }
         match unwrapped(message) {
@@ -81,11 +68,7 @@ fn unwrapped(message: &Value) -> Option<&Value> {
 }
 
 fn members(message: &Value) -> impl Iterator<Item = (&str, &Value)> {
-    let all = message
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(name, value)| (name.as_str(), value));
+    let all = message.as_object().into_iter().flatten().map(|(name, value)| (name.as_str(), value));
     all.filter(|(name, _)| !COMPANIONS.contains(name))
 }
 
@@ -98,10 +81,7 @@ fn edit_of(message: &Value) -> Option<Said> {
         (Some("REVOKE"), _) | (_, Some(0)) => Some(Said::Revocation { target }),
         (Some("MESSAGE_EDIT"), _) | (_, Some(14)) => {
             let spoken = Box::new(spoken(protocol.get("editedMessage")?));
-            Some(Said::Edit {
-                target: Some(target),
-                spoken,
-            })
+            Some(Said::Edit { target: Some(target), spoken })
         }
         _ => None,
     }
@@ -110,10 +90,7 @@ fn edit_of(message: &Value) -> Option<Said> {
 fn reaction(message: &Value) -> Option<Said> {
     let reaction = message.get("reactionMessage")?;
     let target = text(reaction.get("key")?, "id")?;
-    Some(Said::Reaction {
-        target,
-        emoji: text(reaction, "text"),
-    })
+    Some(Said::Reaction { target, emoji: text(reaction, "text") })
 }
 
 fn spoken(message: &Value) -> Spoken {
@@ -128,10 +105,7 @@ fn spoken(message: &Value) -> Spoken {
         body,
         reply_to: text(context, "stanzaId"),
         forwarded: forwarded(context),
-        referral: context
-            .get("externalAdReply")
-            .filter(|ad| ad.is_object())
-            .map(json::raw),
+        referral: context.get("externalAdReply").filter(|ad| ad.is_object()).map(json::raw),
         extra: encrypted_file(value),
     }
 }
@@ -139,35 +113,22 @@ fn spoken(message: &Value) -> Spoken {
 fn body(name: &str, value: &Value, message: &Value) -> Option<Body> {
     let media = || file(value, message);
     Some(match name {
-        "conversation" => Body::Text {
-            text: value.as_str()?.to_owned(),
-        },
-        "extendedTextMessage" => Body::Text {
-            text: text(value, "text")?,
-        },
+        "conversation" => Body::Text { text: value.as_str()?.to_owned() },
+        "extendedTextMessage" => Body::Text { text: text(value, "text")? },
         "imageMessage" => Body::Image(media()),
         "videoMessage" | "ptvMessage" => Body::Video(media()),
         "audioMessage" => Body::Audio(media()),
         "documentMessage" => Body::Document(media()),
         "stickerMessage" => Body::Sticker(media()),
         "locationMessage" | "liveLocationMessage" => Body::Location(location(value)?),
-        "contactMessage" => Body::Contacts {
-            contacts: json::raw(&json!([value])),
-        },
-        "contactsArrayMessage" => Body::Contacts {
-            contacts: json::raw(value.get("contacts")?),
-        },
+        "contactMessage" => Body::Contacts { contacts: json::raw(&json!([value])) },
+        "contactsArrayMessage" => Body::Contacts { contacts: json::raw(value.get("contacts")?) },
         _ => return chosen(name, value),
     })
 }
 
 fn chosen(name: &str, value: &Value) -> Option<Body> {
-    let choice = |from, id, title, description| Body::Choice {
-        from,
-        id,
-        title,
-        description,
-    };
+    let choice = |from, id, title, description| Body::Choice { from, id, title, description };
     Some(match name {
         "buttonsResponseMessage" => choice(
             ChoiceControl::Button,
@@ -177,9 +138,7 @@ fn chosen(name: &str, value: &Value) -> Option<Body> {
         ),
         "listResponseMessage" => choice(
             ChoiceControl::List,
-            value
-                .get("singleSelectReply")
-                .and_then(|reply| text(reply, "selectedRowId")),
+            value.get("singleSelectReply").and_then(|reply| text(reply, "selectedRowId")),
             text(value, "title"),
             text(value, "description"),
         ),
@@ -191,10 +150,7 @@ fn chosen(name: &str, value: &Value) -> Option<Body> {
         ),
         "interactiveResponseMessage" => {
             let flow = value.get("nativeFlowResponseMessage")?;
-            Body::Form {
-                name: text(flow, "name"),
-                response: text(flow, "paramsJson"),
-            }
+            Body::Form { name: text(flow, "name"), response: text(flow, "paramsJson") }
         }
         _ => return None,
     })
@@ -219,9 +175,7 @@ fn file(value: &Value, message: &Value) -> Media {
 fn encrypted_file(value: &Value) -> Option<Box<RawValue>> {
     value.get("mediaKey")?;
     let names = ["url", "directPath", "mediaKey", "fileEncSha256", "fileLength"];
-    let kept = names
-        .iter()
-        .filter_map(|name| Some(((*name).to_owned(), value.get(name)?.clone())));
+    let kept = names.iter().filter_map(|name| Some(((*name).to_owned(), value.get(name)?.clone())));
     Some(json::raw(&kept.collect::<serde_json::Map<String, Value>>()))
 }
 
@@ -236,36 +190,19 @@ fn location(value: &Value) -> Option<Location> {
 }
 
 fn forwarded(context: &Value) -> Option<Forwarded> {
-    let score = context
-        .get("forwardingScore")
-        .and_then(Value::as_i64)
-        .unwrap_or(0);
-    let is_forwarded = context
-        .get("isForwarded")
-        .and_then(Value::as_bool)
-        .unwrap_or(score > 0);
+    let score = context.get("forwardingScore").and_then(Value::as_i64).unwrap_or(0);
+    let is_forwarded = context.get("isForwarded").and_then(Value::as_bool).unwrap_or(score > 0);
     // WhatsApp shows "forwarded many times" from five on.
-    let often = if score >= 5 {
-        Forwarded::Frequently
-    } else {
-        Forwarded::Once
-    };
+    let often = if score >= 5 { Forwarded::Frequently } else { Forwarded::Once };
     is_forwarded.then_some(often)
 }
 
 fn unsupported(name: &str, message: &Value) -> Body {
     let reason = Some(name.to_owned()).filter(|name| !name.is_empty());
-    Body::Unsupported {
-        reason,
-        raw: json::raw(&super::parse::without_api_key(message)),
-    }
+    Body::Unsupported { reason, raw: json::raw(&super::parse::without_api_key(message)) }
 }
 
 /// The text of a member; an empty one says nothing.
 pub(super) fn text(value: &Value, name: &str) -> Option<String> {
-    value
-        .get(name)?
-        .as_str()
-        .filter(|text| !text.is_empty())
-        .map(str::to_owned)
+    value.get(name)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }

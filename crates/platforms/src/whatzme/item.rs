@@ -23,37 +23,24 @@ impl<'r> Item<'r> {
     /// Reads the key: a member of its own, or the item's own members.
     pub(super) fn new(envelope: &'r Envelope<'r>, value: &'r Value) -> Item<'r> {
         let key = value.get("key").filter(|key| key.is_object()).unwrap_or(value);
-        Item {
-            envelope,
-            value,
-            key,
-            from_me: key.get("fromMe").and_then(Value::as_bool),
-        }
+        Item { envelope, value, key, from_me: key.get("fromMe").and_then(Value::as_bool) }
     }
 
     /// The events of the item; one, but for a deletion of several messages.
     pub(super) fn events(&self) -> Vec<NewEvent> {
         if self.envelope.name == "messages.delete" {
-            let keys = self
-                .value
-                .get("keys")
-                .and_then(Value::as_array)
-                .filter(|keys| !keys.is_empty());
+            let keys = self.value.get("keys").and_then(Value::as_array).filter(|keys| !keys.is_empty());
             let deletion = |value| Item::new(self.envelope, value).deleted_by_key();
-            return keys.map_or_else(
-                || vec![self.deleted_by_key()],
-                |keys| keys.iter().map(deletion).collect(),
-            );
+            return keys
+                .map_or_else(|| vec![self.deleted_by_key()], |keys| keys.iter().map(deletion).collect());
         }
         let read = match self.value.get("update") {
             Some(update) => self.update(update),
             None if self.envelope.name == "messages.edited" => self.edited_by_event(),
             None if self.is_status() => self.status(self.value),
-            None => self
-                .value
-                .get("message")
-                .filter(|message| message.is_object())
-                .and_then(|m| self.message(m)),
+            None => {
+                self.value.get("message").filter(|message| message.is_object()).and_then(|m| self.message(m))
+            }
         };
         vec![read.unwrap_or_else(|| self.unrecognised())]
     }
@@ -69,10 +56,7 @@ impl<'r> Item<'r> {
         if update.get("status").is_some() {
             return self.status(update);
         }
-        if update
-            .get("messageStubType")
-            .is_some_and(|stub| *stub == 1 || *stub == "REVOKE")
-        {
+        if update.get("messageStubType").is_some_and(|stub| *stub == 1 || *stub == "REVOKE") {
             return self.deleted(&self.id()?);
         }
         match content::read(update.get("message")?)? {
@@ -87,30 +71,17 @@ impl<'r> Item<'r> {
 
     fn message(&self, message: &Value) -> Option<NewEvent> {
         let (id, party) = (self.id()?, self.party()?);
-        let name = if self.from_me == Some(true) {
-            "message.echo"
-        } else {
-            "message.received"
-        };
+        let name = if self.from_me == Some(true) { "message.echo" } else { "message.received" };
         let (name, content) = match content::read(message)? {
-            Said::Something(spoken) => (
-                name,
-                Content::Message {
-                    message: Box::new(self.with_author(id, *spoken)),
-                },
-            ),
+            Said::Something(spoken) => {
+                (name, Content::Message { message: Box::new(self.with_author(id, *spoken)) })
+            }
             Said::Reaction { target, emoji } => {
-                let reaction = Reaction {
-                    id: Some(id),
-                    message_id: target,
-                    emoji,
-                };
+                let reaction = Reaction { id: Some(id), message_id: target, emoji };
                 ("message.reaction", Content::Reaction { reaction })
             }
             Said::Edit { target, spoken } => {
-                let millis = message
-                    .pointer("/protocolMessage/timestampMs")
-                    .and_then(whole_number);
+                let millis = message.pointer("/protocolMessage/timestampMs").and_then(whole_number);
                 let at = millis.map(Timestamp::from_millis).or_else(|| self.time());
                 return self.edited(&target.unwrap_or(id), *spoken, at);
             }
@@ -144,20 +115,13 @@ impl<'r> Item<'r> {
         let Some(Said::Edit { spoken, .. }) = content::read(&wrapped) else {
             return None;
         };
-        let at = self
-            .value
-            .get("timestampMs")
-            .and_then(whole_number)
-            .map(Timestamp::from_millis);
+        let at = self.value.get("timestampMs").and_then(whole_number).map(Timestamp::from_millis);
         self.edited(&self.id()?, *spoken, at)
     }
 
     /// The same edit may be told by two events of the gateway: it is known by what was edited, when, and to what.
     fn edited(&self, target: &str, spoken: Spoken, at: Option<Timestamp>) -> Option<NewEvent> {
-        let party = Party {
-            touch: Touch::None,
-            ..self.party()?
-        };
+        let party = Party { touch: Touch::None, ..self.party()? };
         let message = self.with_author(target.to_owned(), spoken);
         let said = fingerprint(&message.body);
         let second = at.map_or_else(String::new, |at| at.as_secs().to_string());
@@ -165,46 +129,23 @@ impl<'r> Item<'r> {
             dedupe_key: Some(self.key_of("edit", &[target, &second, &said])),
             party: Some(party),
             occurred_at: at.unwrap_or_else(|| self.occurred_at()),
-            ..self.envelope.event(
-                "message.edited",
-                Content::Message {
-                    message: Box::new(message),
-                },
-            )
+            ..self.envelope.event("message.edited", Content::Message { message: Box::new(message) })
         })
     }
 
     fn deleted_by_key(&self) -> NewEvent {
-        self.id()
-            .and_then(|id| self.deleted(&id))
-            .unwrap_or_else(|| self.unrecognised())
+        self.id().and_then(|id| self.deleted(&id)).unwrap_or_else(|| self.unrecognised())
     }
 
     fn deleted(&self, target: &str) -> Option<NewEvent> {
-        let party = Party {
-            touch: Touch::None,
-            ..self.party()?
-        };
-        let group = self
-            .jid()
-            .filter(|jid| jid.sort() == Sort::Group)
-            .map(|jid| jid.to_string());
-        let message = Message {
-            id: target.to_owned(),
-            group,
-            body: Body::Deleted,
-            ..Message::default()
-        };
+        let party = Party { touch: Touch::None, ..self.party()? };
+        let group = self.jid().filter(|jid| jid.sort() == Sort::Group).map(|jid| jid.to_string());
+        let message = Message { id: target.to_owned(), group, body: Body::Deleted, ..Message::default() };
         Some(NewEvent {
             dedupe_key: Some(self.key_of("delete", &[target])),
             party: Some(party),
             occurred_at: self.occurred_at(),
-            ..self.envelope.event(
-                "message.deleted",
-                Content::Message {
-                    message: Box::new(message),
-                },
-            )
+            ..self.envelope.event("message.deleted", Content::Message { message: Box::new(message) })
         })
     }
 
@@ -223,19 +164,10 @@ impl<'r> Item<'r> {
             return None;
         }
         let recipient = text(self.key, "participant").or_else(|| text(self.key, "remoteJid"));
-        let parts = [
-            self.envelope.account,
-            &id,
-            state.as_str(),
-            recipient.as_deref().unwrap_or_default(),
-        ];
+        let parts = [self.envelope.account, &id, state.as_str(), recipient.as_deref().unwrap_or_default()];
         let dedupe_key = DedupeKey::of(&[&["status"], parts.as_slice()].concat());
         let order_key = Some(id.clone());
-        let errors = if state == MessageState::Failed {
-            errors(holder)
-        } else {
-            Vec::new()
-        };
+        let errors = if state == MessageState::Failed { errors(holder) } else { Vec::new() };
         let status = Status {
             message_id: id,
             state,
@@ -250,12 +182,7 @@ impl<'r> Item<'r> {
             dedupe_key: Some(dedupe_key),
             order_key,
             occurred_at: self.occurred_at(),
-            ..self.envelope.event(
-                &name,
-                Content::Status {
-                    status: Box::new(status),
-                },
-            )
+            ..self.envelope.event(&name, Content::Status { status: Box::new(status) })
         })
     }
 
@@ -300,11 +227,7 @@ impl<'r> Item<'r> {
             }
         }
         let name = text(self.value, "pushName").filter(|_| !from_me && !in_group);
-        Some(Party {
-            identifiers,
-            name,
-            touch: self.touch(),
-        })
+        Some(Party { identifiers, name, touch: self.touch() })
     }
 
     /// An echo cannot be told from a send of ours, which comes back the same way; only the source's settings say
@@ -337,11 +260,7 @@ impl<'r> Item<'r> {
     }
 
     fn time(&self) -> Option<Timestamp> {
-        read_time(
-            self.value
-                .get("messageTimestamp")
-                .or_else(|| self.value.get("timestamp")),
-        )
+        read_time(self.value.get("messageTimestamp").or_else(|| self.value.get("timestamp")))
     }
 
     fn occurred_at(&self) -> Timestamp {
@@ -353,10 +272,7 @@ fn state(status: &Value) -> Option<MessageState> {
     if let Some(number) = status.as_i64() {
         use MessageState::{Accepted, Delivered, Failed, Played, Read, Sent};
         let states = [Failed, Accepted, Sent, Delivered, Read, Played];
-        return usize::try_from(number)
-            .ok()
-            .and_then(|at| states.get(at))
-            .copied();
+        return usize::try_from(number).ok().and_then(|at| states.get(at)).copied();
     }
     match status.as_str()?.to_ascii_uppercase().as_str() {
         "ERROR" => Some(MessageState::Failed),
@@ -374,20 +290,13 @@ fn fingerprint(said: &impl serde::Serialize) -> String {
 
 fn errors(holder: &Value) -> Vec<PlatformError> {
     let codes = holder.get("messageStubParameters").and_then(Value::as_array);
-    let error = |code: &Value| {
-        Some(PlatformError {
-            code: whole_number(code)?,
-            ..PlatformError::default()
-        })
-    };
+    let error = |code: &Value| Some(PlatformError { code: whole_number(code)?, ..PlatformError::default() });
     codes.into_iter().flatten().filter_map(error).collect()
 }
 
 /// Seconds since the epoch, in the three ways this family writes a number.
 fn read_time(value: Option<&Value>) -> Option<Timestamp> {
-    whole_number(value?)
-        .filter(|secs| *secs > 0)
-        .map(Timestamp::from_secs)
+    whole_number(value?).filter(|secs| *secs > 0).map(Timestamp::from_secs)
 }
 
 /// A number, a number as text, or the halves of a 64-bit one: `{"low":…,"high":…}`.

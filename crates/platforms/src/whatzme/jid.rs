@@ -29,18 +29,12 @@ impl Jid {
         let (user, server) = text.split_once('@').unwrap_or((text, "s.whatsapp.net"));
         let user = user.split(':').next().unwrap_or(user);
         let plausible = !user.is_empty() && (text.contains('@') || user.bytes().all(|b| b.is_ascii_digit()));
-        plausible.then(|| Jid {
-            user: user.to_owned(),
-            server: server.to_owned(),
-        })
+        plausible.then(|| Jid { user: user.to_owned(), server: server.to_owned() })
     }
 
     /// Reads the first of several members that holds an address.
     pub(super) fn first_of(value: &Value, names: &[&str]) -> Option<Jid> {
-        names
-            .iter()
-            .filter_map(|name| value.get(name)?.as_str())
-            .find_map(Jid::read)
+        names.iter().filter_map(|name| value.get(name)?.as_str()).find_map(Jid::read)
     }
 
     /// What stands before the `@`: the number of a person.
@@ -66,9 +60,7 @@ impl Jid {
             Sort::Person => {
                 let digits = Some(&self.user).filter(|user| user.bytes().all(|b| b.is_ascii_digit()));
                 let wa_id = digits.map(|digits| Identifier::new("wa_id", digits));
-                std::iter::once(Identifier::new("jid", whole))
-                    .chain(wa_id)
-                    .collect()
+                std::iter::once(Identifier::new("jid", whole)).chain(wa_id).collect()
             }
             Sort::Lid => vec![Identifier::new("lid", whole)],
             Sort::Group => vec![Identifier::new("group", whole)],
@@ -98,10 +90,7 @@ mod tests {
                 Identifier::new("wa_id", "5215500000001")
             ]
         );
-        assert_eq!(
-            Jid::read("5215500000001"),
-            Jid::read("5215500000001@s.whatsapp.net")
-        );
+        assert_eq!(Jid::read("5215500000001"), Jid::read("5215500000001@s.whatsapp.net"));
     }
 
     #[test]

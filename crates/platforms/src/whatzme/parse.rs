@@ -32,19 +32,13 @@ const ACCOUNT_EVENTS: [&str; 2] = ["connection.update", "session.status"];
 pub(super) fn parse(source: &Source, request: &Incoming) -> Result<Vec<NewEvent>, Unreadable> {
     let body: Value = json::read(&request.body)?;
     if !body.is_object() && !body.is_array() {
-        return Err(Unreadable(
-            "the body is neither an object nor an array".to_owned(),
-        ));
+        return Err(Unreadable("the body is neither an object nor an array".to_owned()));
     }
     let name = event_name(&body, request);
-    let account = ["instance", "session"]
-        .iter()
-        .find_map(|key| body.get(*key)?.as_str());
+    let account = ["instance", "session"].iter().find_map(|key| body.get(*key)?.as_str());
     let envelope = Envelope {
         name: &name,
-        account: account
-            .filter(|account| !account.is_empty())
-            .unwrap_or(ACCOUNT_DEFAULT),
+        account: account.filter(|account| !account.is_empty()).unwrap_or(ACCOUNT_DEFAULT),
         echo_is_human: source.settings.flag("echo_is_human"),
         request,
     };
@@ -53,10 +47,7 @@ pub(super) fn parse(source: &Source, request: &Incoming) -> Result<Vec<NewEvent>
     }
     match items(&body).filter(|_| ITEM_EVENTS.contains(&name.as_str())) {
         None => Ok(vec![envelope.unrecognised(&body)]),
-        Some(items) => Ok(items
-            .iter()
-            .flat_map(|value| Item::new(&envelope, value).events())
-            .collect()),
+        Some(items) => Ok(items.iter().flat_map(|value| Item::new(&envelope, value).events()).collect()),
     }
 }
 
@@ -88,38 +79,24 @@ impl Envelope<'_> {
 
     /// What we cannot read yet, as it came but for the API key.
     pub(super) fn unrecognised(&self, value: &Value) -> NewEvent {
-        self.event(
-            &format!("{KIND}.unrecognised"),
-            Content::Raw(json::raw(&without_api_key(value))),
-        )
+        self.event(&format!("{KIND}.unrecognised"), Content::Raw(json::raw(&without_api_key(value))))
     }
 
     fn account_updated(&self, body: &Value) -> NewEvent {
-        let said = ["data", "payload"]
-            .iter()
-            .find_map(|key| body.get(*key))
-            .unwrap_or(body);
+        let said = ["data", "payload"].iter().find_map(|key| body.get(*key)).unwrap_or(body);
         let notice = AccountNotice {
             field: self.name.to_owned(),
             errors: Vec::new(),
             raw: json::raw(&without_api_key(said)),
         };
-        self.event(
-            "account.updated",
-            Content::Account {
-                notice: Box::new(notice),
-            },
-        )
+        self.event("account.updated", Content::Account { notice: Box::new(notice) })
     }
 }
 
 /// The event's name in one spelling: `MESSAGES_UPSERT` and `messages-upsert` are `messages.upsert`. Where the body
 /// names none, its shape does, or the end of the path (Evolution's "webhook by events").
 fn event_name(body: &Value, request: &Incoming) -> String {
-    let told = body
-        .get("event")
-        .and_then(Value::as_str)
-        .filter(|name| !name.is_empty());
+    let told = body.get("event").and_then(Value::as_str).filter(|name| !name.is_empty());
     let by_path = || request.path.rsplit('/').next().unwrap_or_default();
     let name = told.unwrap_or_else(|| by_shape(body).unwrap_or_else(by_path));
     name.to_ascii_lowercase().replace(['-', '_'], ".")
@@ -141,10 +118,8 @@ fn items(body: &Value) -> Option<Vec<Value>> {
         return Some(items.clone());
     }
     let listed = |holder: &Value| {
-        let lists: Vec<&Vec<Value>> = ["messages", "statuses"]
-            .iter()
-            .filter_map(|name| holder.get(*name)?.as_array())
-            .collect();
+        let lists: Vec<&Vec<Value>> =
+            ["messages", "statuses"].iter().filter_map(|name| holder.get(*name)?.as_array()).collect();
         (!lists.is_empty()).then(|| lists.into_iter().flatten().cloned().collect::<Vec<Value>>())
     };
     let data = || match body.get("data")? {

@@ -56,28 +56,21 @@ pub(super) fn check(settings: &Settings) -> Result<(), String> {
 /// The call that sends a message.
 pub(super) fn compose(sender: &Sender<'_>, message: &OutgoingMessage) -> Result<Call, Unsupported> {
     let settings = &sender.source.settings;
-    let base = settings
-        .text("api_base")
-        .ok_or_else(|| unsupported("set \"api_base\" on the source to send"))?;
+    let base =
+        settings.text("api_base").ok_or_else(|| unsupported("set \"api_base\" on the source to send"))?;
     let base = base.trim_end_matches('/');
     let token = sender.source.secrets(SecretRole::AccessToken, sender.now).next();
     let token =
         token.ok_or_else(|| unsupported("add a secret with role \"access_token\" to the source to send"))?;
     if message.reply_to.is_some() {
-        return Err(unsupported(
-            "this gateway cannot answer a particular message: leave \"reply_to\" out",
-        ));
+        return Err(unsupported("this gateway cannot answer a particular message: leave \"reply_to\" out"));
     }
     let to = address(&message.to)?;
     match dialect(settings).map_err(Unsupported)? {
         Dialect::WhatzMe => {
             let path = settings.text("send_path").unwrap_or(SEND_PATH);
             let body = body(&to, &message.body)?;
-            Ok(Call::post_json(
-                format!("{base}{path}"),
-                token.expose(),
-                body.to_string(),
-            ))
+            Ok(Call::post_json(format!("{base}{path}"), token.expose(), body.to_string()))
         }
         Dialect::Evolution => {
             let OutgoingBody::Text { text } = &message.body else {
@@ -100,17 +93,13 @@ pub(super) fn compose(sender: &Sender<'_>, message: &OutgoingMessage) -> Result<
 /// People are addressed by their number, whatever jid they are known by; groups and hidden numbers by their jid.
 fn address(to: &Recipient) -> Result<String, Unsupported> {
     let Recipient::Address(to) = to else {
-        return Err(unsupported(
-            "this gateway knows phone numbers and jids only: it cannot send to a bsuid",
-        ));
+        return Err(unsupported("this gateway knows phone numbers and jids only: it cannot send to a bsuid"));
     };
     let to = to.trim();
     match Jid::read(to.strip_prefix('+').unwrap_or(to)) {
         Some(jid) if jid.sort() == Sort::Person => Ok(jid.user().to_owned()),
         Some(jid) if jid.sort() != Sort::Broadcast => Ok(jid.to_string()),
-        _ => Err(unsupported(
-            "the recipient must be a phone number in digits, or a jid",
-        )),
+        _ => Err(unsupported("the recipient must be a phone number in digits, or a jid")),
     }
 }
 
@@ -128,9 +117,9 @@ fn body(to: &str, body: &OutgoingBody) -> Result<Value, Unsupported> {
         OutgoingBody::Reaction { .. } => Err(cannot("reactions")),
         OutgoingBody::Location { .. } => Err(cannot("places")),
         OutgoingBody::Contacts { .. } => Err(cannot("contacts")),
-        OutgoingBody::Read { .. } => Err(unsupported(
-            "this gateway has no documented way to mark a message as read",
-        )),
+        OutgoingBody::Read { .. } => {
+            Err(unsupported("this gateway has no documented way to mark a message as read"))
+        }
     }
 }
 
@@ -159,11 +148,7 @@ fn path_part(name: &str) -> Result<String, Unsupported> {
     }
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
     let written = |byte: u8| {
-        if plain(byte) {
-            char::from(byte).to_string()
-        } else {
-            format!("%{byte:02X}")
-        }
+        if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
     };
     Ok(name.bytes().map(written).collect())
 }
@@ -192,33 +177,23 @@ pub(super) fn interpret(source: &Source, answer: &Answer) -> Interpreted {
         501.. => (Outcome::Unknown(cause), false),
         _ => (Outcome::Refused(cause), false),
     };
-    let message_id = body
-        .filter(|_| outcome == Outcome::Done)
-        .and_then(|body| message_id(&source.settings, &body));
-    Interpreted {
-        outcome,
-        message_id,
-        account_stopped,
-    }
+    let message_id =
+        body.filter(|_| outcome == Outcome::Done).and_then(|body| message_id(&source.settings, &body));
+    Interpreted { outcome, message_id, account_stopped }
 }
 
 fn retry(answer: &Answer, cause: String) -> Outcome {
-    Outcome::Retry {
-        after: answer.retry_after_secs.map(Duration::from_secs),
-        cause,
-    }
+    Outcome::Retry { after: answer.retry_after_secs.map(Duration::from_secs), cause }
 }
 
 fn message_id(settings: &Settings, body: &Value) -> Option<String> {
     let own = settings.text("message_id_pointer");
     let pointers = own.map_or_else(|| ID_POINTERS.to_vec(), |own| vec![own]);
-    pointers
-        .into_iter()
-        .find_map(|pointer| match body.pointer(pointer)? {
-            Value::String(id) => Some(id.clone()).filter(|id| !id.is_empty()),
-            Value::Number(id) => Some(id.to_string()),
-            _ => None,
-        })
+    pointers.into_iter().find_map(|pointer| match body.pointer(pointer)? {
+        Value::String(id) => Some(id.clone()).filter(|id| !id.is_empty()),
+        Value::Number(id) => Some(id.to_string()),
+        _ => None,
+    })
 }
 
 fn cause(status: u16, body: Option<&Value>) -> String {
@@ -232,9 +207,7 @@ fn cause(status: u16, body: Option<&Value>) -> String {
 
 /// The pace of the settings; unofficial gateways publish none.
 pub(super) fn pace(settings: &Settings) -> Option<Pace> {
-    let per_second = u32::try_from(settings.number("messages_per_second")?)
-        .ok()
-        .filter(|rate| *rate > 0)?;
+    let per_second = u32::try_from(settings.number("messages_per_second")?).ok().filter(|rate| *rate > 0)?;
     let interval = Duration::from_secs(1) / per_second;
     // One contact has no limit of its own below the account's.
     Some(Pace {

@@ -31,10 +31,7 @@ fn signed(hex: &str) -> Incoming {
 }
 
 fn refusal(source: &Source, request: &Incoming) -> Option<Reason> {
-    WhatzMe
-        .verify(source, request)
-        .err()
-        .map(|Rejection(reason)| reason)
+    WhatzMe.verify(source, request).err().map(|Rejection(reason)| reason)
 }
 
 fn read(settings: &Value, body: impl Into<bytes::Bytes>) -> Vec<NewEvent> {
@@ -47,9 +44,7 @@ fn read(settings: &Value, body: impl Into<bytes::Bytes>) -> Vec<NewEvent> {
 fn sealed(source: &Source, mut request: Incoming) -> Incoming {
     for (name, value) in WhatzMe.sign(source, &Secret::new("whatz-secret"), &request.body, NOW) {
         let name = http::HeaderName::from_bytes(name.as_bytes()).expect("a header's name");
-        request
-            .headers
-            .insert(name, value.parse().expect("a header's value"));
+        request.headers.insert(name, value.parse().expect("a header's value"));
     }
     request
 }
@@ -64,19 +59,10 @@ fn the_vector_is_accepted_and_its_neighbours_are_not() {
     let source = signing(&json!({}));
     assert_eq!(refusal(&source, &signed(VECTOR_HEX)), None);
     assert_eq!(refusal(&source, &signed(&VECTOR_HEX.to_uppercase())), None);
-    assert_eq!(
-        refusal(&source, &signed(&VECTOR_HEX[..62])),
-        Some(Reason::SignatureWrong)
-    );
-    assert_eq!(
-        refusal(&source, &signed(&VECTOR_HEX.replace('2', "3"))),
-        Some(Reason::SignatureWrong)
-    );
+    assert_eq!(refusal(&source, &signed(&VECTOR_HEX[..62])), Some(Reason::SignatureWrong));
+    assert_eq!(refusal(&source, &signed(&VECTOR_HEX.replace('2', "3"))), Some(Reason::SignatureWrong));
     assert_eq!(refusal(&source, &signed("")), Some(Reason::SignatureWrong));
-    assert_eq!(
-        refusal(&source, &post(&[], VECTOR)),
-        Some(Reason::SignatureMissing)
-    );
+    assert_eq!(refusal(&source, &post(&[], VECTOR)), Some(Reason::SignatureMissing));
     for malformed in [
         VECTOR_HEX.to_owned(),
         format!("SHA256={VECTOR_HEX}"),
@@ -84,67 +70,36 @@ fn the_vector_is_accepted_and_its_neighbours_are_not() {
         "sha256=xyz".to_owned(),
     ] {
         let request = post(&[("x-signature", &malformed)], VECTOR);
-        assert_eq!(
-            refusal(&source, &request),
-            Some(Reason::SignatureMalformed),
-            "{malformed}"
-        );
+        assert_eq!(refusal(&source, &request), Some(Reason::SignatureMalformed), "{malformed}");
     }
-    let altered = Incoming {
-        body: VECTOR.replace("Hola", "Holb").into(),
-        ..signed(VECTOR_HEX)
-    };
+    let altered = Incoming { body: VECTOR.replace("Hola", "Holb").into(), ..signed(VECTOR_HEX) };
     assert_eq!(refusal(&source, &altered), Some(Reason::SignatureWrong));
-    let got = Incoming {
-        method: Method::GET,
-        ..signed(VECTOR_HEX)
-    };
+    let got = Incoming { method: Method::GET, ..signed(VECTOR_HEX) };
     assert_eq!(refusal(&source, &got), Some(Reason::MethodNotAllowed));
 }
 
 #[test]
 fn a_rotated_secret_stays_good_until_it_retires() {
-    let secrets = [
-        (SecretRole::Signing, "fresh"),
-        (SecretRole::Signing, "whatz-secret"),
-    ];
+    let secrets = [(SecretRole::Signing, "fresh"), (SecretRole::Signing, "whatz-secret")];
     let mut source = source("whatzme", &json!({}), &secrets);
     source.secrets[1].key.retires_at = Some(NOW.plus(Duration::from_secs(1)));
     assert_eq!(refusal(&source, &signed(VECTOR_HEX)), None);
     source.secrets[1].key.retires_at = Some(NOW);
-    assert_eq!(
-        refusal(&source, &signed(VECTOR_HEX)),
-        Some(Reason::SignatureWrong)
-    );
+    assert_eq!(refusal(&source, &signed(VECTOR_HEX)), Some(Reason::SignatureWrong));
 }
 
 #[test]
 fn signature_and_credential_must_both_hold_where_both_are_demanded() {
-    let secrets = [
-        (SecretRole::Signing, "whatz-secret"),
-        (SecretRole::Credential, "t0ken"),
-    ];
+    let secrets = [(SecretRole::Signing, "whatz-secret"), (SecretRole::Credential, "t0ken")];
     let source = source("whatzme", &json!({ "auth": "bearer" }), &secrets);
     let with = |signature: &str, authorization: &str| {
-        post(
-            &[("x-signature", signature), ("authorization", authorization)],
-            VECTOR,
-        )
+        post(&[("x-signature", signature), ("authorization", authorization)], VECTOR)
     };
     let good = format!("sha256={VECTOR_HEX}");
     assert_eq!(refusal(&source, &with(&good, "Bearer t0ken")), None);
-    assert_eq!(
-        refusal(&source, &with(&good, "Bearer other")),
-        Some(Reason::CredentialWrong)
-    );
-    assert_eq!(
-        refusal(&source, &with("sha256=00", "Bearer t0ken")),
-        Some(Reason::SignatureWrong)
-    );
-    assert_eq!(
-        refusal(&source, &signed(VECTOR_HEX)),
-        Some(Reason::CredentialMissing)
-    );
+    assert_eq!(refusal(&source, &with(&good, "Bearer other")), Some(Reason::CredentialWrong));
+    assert_eq!(refusal(&source, &with("sha256=00", "Bearer t0ken")), Some(Reason::SignatureWrong));
+    assert_eq!(refusal(&source, &signed(VECTOR_HEX)), Some(Reason::CredentialMissing));
 }
 
 #[test]
@@ -152,39 +107,23 @@ fn a_credential_may_stand_alone_when_the_signature_is_switched_off() {
     let settings = json!({ "signature": false, "auth": "basic" });
     let source = source("whatzme", &settings, &[(SecretRole::Credential, "ana:pw")]);
     assert_eq!(WhatzMe.check(&source), Ok(()));
-    assert_eq!(
-        refusal(&source, &post(&[("authorization", "Basic YW5hOnB3")], VECTOR)),
-        None
-    );
+    assert_eq!(refusal(&source, &post(&[("authorization", "Basic YW5hOnB3")], VECTOR)), None);
     assert_eq!(
         refusal(&source, &post(&[("authorization", "Basic YW5hOnB4")], VECTOR)),
         Some(Reason::CredentialWrong)
     );
-    assert_eq!(
-        refusal(&source, &signed(VECTOR_HEX)),
-        Some(Reason::CredentialMissing)
-    );
+    assert_eq!(refusal(&source, &signed(VECTOR_HEX)), Some(Reason::CredentialMissing));
 }
 
 #[test]
 fn settings_that_would_let_anybody_in_are_refused_and_accept_nothing() {
     let bare = source("whatzme", &json!({ "signature": false }), &[]);
     assert!(WhatzMe.check(&bare).is_err());
-    assert_eq!(
-        refusal(&bare, &post(&[], VECTOR)),
-        Some(Reason::SecretNotConfigured)
-    );
+    assert_eq!(refusal(&bare, &post(&[], VECTOR)), Some(Reason::SecretNotConfigured));
     let no_secret = source("whatzme", &json!({}), &[]);
     assert!(WhatzMe.check(&no_secret).is_err());
-    assert_eq!(
-        refusal(&no_secret, &signed(VECTOR_HEX)),
-        Some(Reason::SecretNotConfigured)
-    );
-    assert!(
-        WhatzMe
-            .check(&source("whatzme", &json!({}), &[(SecretRole::Signing, "")]))
-            .is_err()
-    );
+    assert_eq!(refusal(&no_secret, &signed(VECTOR_HEX)), Some(Reason::SecretNotConfigured));
+    assert!(WhatzMe.check(&source("whatzme", &json!({}), &[(SecretRole::Signing, "")])).is_err());
     for settings in [
         json!({ "auth": "digest" }),
         json!({ "auth": "basic" }),
@@ -199,9 +138,7 @@ fn settings_that_would_let_anybody_in_are_refused_and_accept_nothing() {
         assert!(WhatzMe.check(&signing(&settings)).is_err(), "{settings}");
     }
     assert_eq!(
-        WhatzMe.check(&signing(
-            &json!({ "auth": "none", "api_base": "https://api.example/v1" })
-        )),
+        WhatzMe.check(&signing(&json!({ "auth": "none", "api_base": "https://api.example/v1" }))),
         Ok(())
     );
 }
@@ -213,14 +150,7 @@ fn the_api_key_of_the_envelope_is_never_kept() {
         let body = std::fs::read_to_string(file).expect("a fixture");
         assert!(body.contains("FAKE-KEY"), "{name}");
         for event in read(&json!({}), body) {
-            assert!(
-                !event
-                    .content
-                    .to_json(None)
-                    .unwrap_or_default()
-                    .contains("FAKE-KEY"),
-                "{name}"
-            );
+            assert!(!event.content.to_json(None).unwrap_or_default().contains("FAKE-KEY"), "{name}");
         }
     }
 }
@@ -234,14 +164,8 @@ fn an_echo_hands_off_only_where_the_source_says_so() {
         events[0].party.as_ref().expect("a party").touch
     };
     assert_eq!(echo("messages.upsert", json!({})), Touch::None);
-    assert_eq!(
-        echo("messages.upsert", json!({ "echo_is_human": true })),
-        Touch::HumanEcho
-    );
-    assert_eq!(
-        echo("send.message", json!({ "echo_is_human": true })),
-        Touch::None
-    );
+    assert_eq!(echo("messages.upsert", json!({ "echo_is_human": true })), Touch::HumanEcho);
+    assert_eq!(echo("send.message", json!({ "echo_is_human": true })), Touch::None);
 }
 
 #[test]
@@ -258,17 +182,10 @@ fn every_item_of_a_request_has_a_key_of_its_own_and_a_repeat_has_the_same() {
         json!({ "event": "messages.upsert", "instance": instance, "data": items }).to_string()
     };
     let keys = |instance| {
-        read(&json!({}), body(instance))
-            .into_iter()
-            .map(|event| event.dedupe_key)
-            .collect::<Vec<_>>()
+        read(&json!({}), body(instance)).into_iter().map(|event| event.dedupe_key).collect::<Vec<_>>()
     };
     let (one, other) = (keys("one"), keys("other"));
-    let all: Vec<_> = one
-        .iter()
-        .chain(&other)
-        .map(|key| key.clone().expect("a key"))
-        .collect();
+    let all: Vec<_> = one.iter().chain(&other).map(|key| key.clone().expect("a key")).collect();
     for (n, key) in all.iter().enumerate() {
         assert!(!all[..n].contains(key), "item {n} shares a key");
     }
@@ -279,10 +196,7 @@ fn every_item_of_a_request_has_a_key_of_its_own_and_a_repeat_has_the_same() {
 fn the_event_may_be_named_by_the_path_alone() {
     let source = signing(&json!({}));
     let body = r#"{"instance":"acme","data":{"keyId":"P1","fromMe":true,"status":"READ"}}"#;
-    let request = Incoming {
-        path: "/in/src_1/messages-update".to_owned(),
-        ..post(&[], body)
-    };
+    let request = Incoming { path: "/in/src_1/messages-update".to_owned(), ..post(&[], body) };
     let request = sealed(&source, request);
     let verified = WhatzMe.verify(&source, &request).expect("a signed request");
     let events = WhatzMe.parse(&source, &verified).expect("a readable body");

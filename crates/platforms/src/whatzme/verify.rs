@@ -49,10 +49,7 @@ impl Demands<'_> {
             (None, None) => {
                 Err("\"signature\": false needs \"auth\": without either, anybody could send".to_owned())
             }
-            _ => Ok(Demands {
-                signature,
-                credential,
-            }),
+            _ => Ok(Demands { signature, credential }),
         }
     }
 }
@@ -63,15 +60,9 @@ pub(super) fn check(source: &Source) -> Result<(), String> {
     settings::flag(&source.settings, "echo_is_human")?;
     let demands = Demands::read(source)?;
     if demands.signature.is_some() {
-        settings::secret_needed(
-            source,
-            SecretRole::Signing,
-            "the shared secret of the X-Signature header",
-        )?;
+        settings::secret_needed(source, SecretRole::Signing, "the shared secret of the X-Signature header")?;
     }
-    demands
-        .credential
-        .map_or(Ok(()), |credential| credential.check(source))
+    demands.credential.map_or(Ok(()), |credential| credential.check(source))
 }
 
 /// Proves a request by everything the source demands.
@@ -81,39 +72,22 @@ pub(super) fn verify<'r>(source: &Source, request: &'r Incoming) -> Result<Verif
     if request.method != Method::POST {
         return Err(Rejection(Reason::MethodNotAllowed));
     }
-    let signed = demands
-        .signature
-        .map(|header| by_signature(header, source, request))
-        .transpose()?;
-    let shown = demands
-        .credential
-        .map(|credential| credential.prove(source, request))
-        .transpose()?;
+    let signed = demands.signature.map(|header| by_signature(header, source, request)).transpose()?;
+    let shown = demands.credential.map(|credential| credential.prove(source, request)).transpose()?;
     signed.or(shown).ok_or(Rejection(Reason::SecretNotConfigured))
 }
 
 fn by_signature<'r>(header: &str, source: &Source, request: &'r Incoming) -> Result<Verified<'r>, Rejection> {
-    let header = request
-        .header(header)
-        .ok_or(Rejection(Reason::SignatureMissing))?;
+    let header = request.header(header).ok_or(Rejection(Reason::SignatureMissing))?;
     let presented = header.strip_prefix(PREFIX).and_then(|hex| hex::decode(hex).ok());
     let presented = presented.ok_or(Rejection(Reason::SignatureMalformed))?;
     let keys = source.secrets(SecretRole::Signing, request.received_at);
-    proof::by_mac(
-        request,
-        Hash::Sha256,
-        &[presented],
-        keys.map(|key| key.expose()),
-        &[&request.body],
-    )
+    proof::by_mac(request, Hash::Sha256, &[presented], keys.map(|key| key.expose()), &[&request.body])
 }
 
 /// The header that signs a body with a key.
 pub(super) fn signature(source: &Source, key: &Secret, body: &[u8]) -> (String, String) {
-    let header = source
-        .settings
-        .text("signature_header")
-        .unwrap_or(SIGNATURE_HEADER);
+    let header = source.settings.text("signature_header").unwrap_or(SIGNATURE_HEADER);
     let mac = proof::mac(Hash::Sha256, key.expose().as_bytes(), &[body]);
     (header.to_owned(), format!("{PREFIX}{}", hex::encode(mac)))
 }

@@ -7,11 +7,7 @@ use super::content::text;
 /// The item a payload stands for.
 pub(super) fn translated(payload: &Value) -> Value {
     let from_me = payload.get("fromMe").and_then(Value::as_bool).unwrap_or(false);
-    let other = if from_me {
-        text(payload, "to")
-    } else {
-        text(payload, "from")
-    };
+    let other = if from_me { text(payload, "to") } else { text(payload, "from") };
     let key = json!({
         "id": payload.get("id"),
         "remoteJid": other,
@@ -19,11 +15,7 @@ pub(super) fn translated(payload: &Value) -> Value {
         "participant": payload.get("participant"),
     });
     let has_message = payload.get("body").is_some() || payload.get("hasMedia").is_some();
-    match payload
-        .get("ack")
-        .and_then(Value::as_i64)
-        .filter(|_| !has_message)
-    {
+    match payload.get("ack").and_then(Value::as_i64).filter(|_| !has_message) {
         // WAHA counts acks from -1, Baileys from 0.
         Some(ack) => json!({ "key": key, "update": { "status": ack.saturating_add(1) } }),
         None => json!({
@@ -46,11 +38,7 @@ fn message(payload: &Value) -> Value {
     let Some(media) = payload.get("media").filter(|media| media.is_object()) else {
         return json!({ "extendedTextMessage": { "text": payload.get("body"), "contextInfo": context } });
     };
-    let kind = match media
-        .get("mimetype")
-        .and_then(Value::as_str)
-        .and_then(|mime| mime.split('/').next())
-    {
+    let kind = match media.get("mimetype").and_then(Value::as_str).and_then(|mime| mime.split('/').next()) {
         Some("image") => "imageMessage",
         Some("video") => "videoMessage",
         Some("audio") => "audioMessage",
@@ -62,9 +50,5 @@ fn message(payload: &Value) -> Value {
         "caption": payload.get("body"),
         "contextInfo": context,
     });
-    Map::from_iter([
-        (kind.to_owned(), file),
-        ("mediaUrl".to_owned(), json!(media.get("url"))),
-    ])
-    .into()
+    Map::from_iter([(kind.to_owned(), file), ("mediaUrl".to_owned(), json!(media.get("url")))]).into()
 }

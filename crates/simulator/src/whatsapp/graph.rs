@@ -43,19 +43,11 @@ struct Refusal {
 
 impl Refusal {
     fn bad(code: i64, details: impl Into<String>) -> Refusal {
-        Refusal {
-            status: StatusCode::BAD_REQUEST,
-            code,
-            details: details.into(),
-        }
+        Refusal { status: StatusCode::BAD_REQUEST, code, details: details.into() }
     }
 
     fn into_answer(self) -> Answer {
-        let Refusal {
-            status,
-            code,
-            details,
-        } = self;
+        let Refusal { status, code, details } = self;
         let error = json!({
             "message": format!("(#{code}) {details}"),
             "type": "OAuthException",
@@ -155,14 +147,8 @@ impl Graph {
         if heard.method != Method::POST || !version.starts_with('v') {
             return Err(unknown());
         }
-        let number = self
-            .state
-            .numbers
-            .iter()
-            .find(|number| number.phone_number_id == id);
-        number
-            .cloned()
-            .ok_or_else(|| Refusal::bad(33, format!("{id} is not a number of this business")))
+        let number = self.state.numbers.iter().find(|number| number.phone_number_id == id);
+        number.cloned().ok_or_else(|| Refusal::bad(33, format!("{id} is not a number of this business")))
     }
 
     fn mark(&self, body: &Value) -> Result<Asked, Refusal> {

@@ -21,12 +21,7 @@ pub struct Customer {
 impl Customer {
     pub(super) fn new(state: Arc<State>, name: &str, wa_id: &str) -> Customer {
         let number = state.numbers.first().cloned().unwrap_or_default();
-        Customer {
-            state,
-            name: name.to_owned(),
-            wa_id: wa_id.to_owned(),
-            number,
-        }
+        Customer { state, name: name.to_owned(), wa_id: wa_id.to_owned(), number }
     }
 
     /// The same person writing to another number, whether the business has it or not.
@@ -88,11 +83,7 @@ impl Customer {
             "contacts": [{ "profile": { "name": self.name }, "wa_id": self.wa_id }],
             "messages": messages,
         });
-        let answered = self
-            .state
-            .webhooks
-            .send(webhook::envelope(&self.number, items))
-            .await;
+        let answered = self.state.webhooks.send(webhook::envelope(&self.number, items)).await;
         Answered { wamids, ..answered }
     }
 }

@@ -16,10 +16,7 @@ pub(super) struct Wamids {
 impl Wamids {
     /// A maker whose ids are its own as long as nobody has the same seed.
     pub(super) fn of_seed(seed: u64) -> Wamids {
-        Wamids {
-            seed,
-            made: AtomicU64::new(0),
-        }
+        Wamids { seed, made: AtomicU64::new(0) }
     }
 
     /// The next id.
@@ -37,9 +34,7 @@ impl Wamids {
 
     /// Whether an id was made here.
     pub(super) fn knows(&self, wamid: &str) -> bool {
-        let bytes = wamid
-            .strip_prefix(PREFIX)
-            .and_then(|text| BASE64.decode(text).ok());
+        let bytes = wamid.strip_prefix(PREFIX).and_then(|text| BASE64.decode(text).ok());
         let Some((seed, number)) = bytes.as_deref().and_then(<[u8]>::split_first_chunk::<8>) else {
             return false;
         };

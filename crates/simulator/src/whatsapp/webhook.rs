@@ -47,12 +47,7 @@ impl Answered {
             Ok(answer) => (Some(answer.status), None),
             Err(failure) => (None, Some(failure.words)),
         };
-        Answered {
-            wamids: Vec::new(),
-            status,
-            latency: exchange.phases.total,
-            failure,
-        }
+        Answered { wamids: Vec::new(), status, latency: exchange.phases.total, failure }
     }
 }
 
@@ -113,9 +108,7 @@ impl Webhooks {
         asked.push_str("&hub.verify_token=");
         asked.push_str(&percent_encoded(verify_token));
         let exchange = call::exchange(&self.line.egress, Method::GET, asked, Vec::new(), Bytes::new()).await;
-        exchange
-            .result
-            .is_ok_and(|answer| answer.status == 200 && answer.body == challenge)
+        exchange.result.is_ok_and(|answer| answer.status == 200 && answer.body == challenge)
     }
 
     /// Sends a webhook now and says what was answered; unless that is 200 it is tried again behind the caller's back.
@@ -161,10 +154,7 @@ impl Webhooks {
         self.owed.send_modify(|owed| *owed += 1);
         let counted = Counted(self.owed.clone());
         let permit = Arc::clone(&self.places).acquire_owned().await.ok();
-        Place {
-            _counted: counted,
-            _permit: permit,
-        }
+        Place { _counted: counted, _permit: permit }
     }
 
     fn spawn(&self, place: Place, work: impl Future<Output = ()> + Send + 'static) {

@@ -39,10 +39,7 @@ async fn posted(egress: &Egress, bot: &Bot, body: &str, headers: Vec<(String, St
         body: Bytes::from(body.to_owned()),
         allow_http: true,
     };
-    let limits = Limits {
-        deadline: DEADLINE,
-        ..Limits::default()
-    };
+    let limits = Limits { deadline: DEADLINE, ..Limits::default() };
     egress.exchange(request, limits).await
 }
 
@@ -63,10 +60,7 @@ async fn a_signed_attempt_is_taken_and_remembered_as_it_came() {
     let taken = bot.taken();
     assert_eq!(taken.len(), 1);
     assert_eq!(taken[0].number, 1);
-    assert_eq!(
-        taken[0].id.as_deref(),
-        taken[0].headers["webhook-id"].to_str().ok()
-    );
+    assert_eq!(taken[0].id.as_deref(), taken[0].headers["webhook-id"].to_str().ok());
     assert_eq!(taken[0].event_type.as_deref(), Some("message.received"));
     assert_eq!(taken[0].body, Some(json!({ "type": "message.received" })));
     assert_eq!(taken[0].raw, BODY);
@@ -81,10 +75,7 @@ async fn the_vector_of_the_reference_is_genuine() {
     let headers = [
         ("webhook-id", "msg_1"),
         ("webhook-timestamp", "1700000000"),
-        (
-            "webhook-signature",
-            "v1a,AAAA v1,Des36p45N1wTJvr5hlIiGk/HwUW8cHCtGoRHmqMa3gM=",
-        ),
+        ("webhook-signature", "v1a,AAAA v1,Des36p45N1wTJvr5hlIiGk/HwUW8cHCtGoRHmqMa3gM="),
     ];
     let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
     assert_eq!(status(posted(&egress(), &bot, BODY, headers.to_vec()).await), 200);
@@ -174,11 +165,8 @@ async fn a_bot_that_was_away_is_back_on_the_same_port() {
 #[tokio::test]
 async fn attempts_can_be_waited_for() {
     let bot = checking().await;
-    let (waited, _, _) = tokio::join!(
-        bot.wait_for(2, DEADLINE),
-        delivered(&bot, BODY),
-        delivered(&bot, BODY)
-    );
+    let (waited, _, _) =
+        tokio::join!(bot.wait_for(2, DEADLINE), delivered(&bot, BODY), delivered(&bot, BODY));
     assert_eq!(waited.unwrap().len(), 2);
     let third = |attempts: &[std::sync::Arc<simulator::bot::Attempt>]| {
         attempts.iter().any(|attempt| attempt.raw == "{}")

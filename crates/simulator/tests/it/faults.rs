@@ -45,10 +45,7 @@ async fn a_message_that_was_taken_before_the_connection_closed_is_settled_by_its
     assert_eq!(types(&attempts).len(), 3);
     let status = content(&read(&attempts[0]).unwrap()[0]);
     assert_eq!(status["status"]["correlation"], "snd_77");
-    assert_eq!(
-        status["status"]["message_id"].as_str(),
-        Some(whatsapp.sends()[0].wamid.as_str())
-    );
+    assert_eq!(status["status"]["message_id"].as_str(), Some(whatsapp.sends()[0].wamid.as_str()));
 }
 
 #[tokio::test]

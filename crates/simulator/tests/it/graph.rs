@@ -40,12 +40,7 @@ async fn every_type_of_message_is_taken() {
     }
     let sends = whatsapp.sends();
     assert_eq!(sends.len(), bodies.len());
-    assert!(
-        sends
-            .iter()
-            .zip(&bodies)
-            .all(|(taken, body)| body["type"] == taken.kind)
-    );
+    assert!(sends.iter().zip(&bodies).all(|(taken, body)| body["type"] == taken.kind));
 }
 
 #[tokio::test]
@@ -65,10 +60,7 @@ async fn statuses_follow_in_order_and_bring_the_correlation_back() {
     let wamid = sent(&whatsapp, &text("hola")).await.message_id;
     whatsapp.settled().await;
     let attempts = gateway.attempts();
-    assert_eq!(
-        types(&attempts),
-        ["message.sent", "message.delivered", "message.read"]
-    );
+    assert_eq!(types(&attempts), ["message.sent", "message.delivered", "message.read"]);
     for attempt in &attempts {
         let status = content(&read(attempt).unwrap()[0]);
         assert_eq!(status["status"]["message_id"], json!(wamid));
@@ -80,18 +72,13 @@ async fn statuses_follow_in_order_and_bring_the_correlation_back() {
 #[tokio::test]
 async fn statuses_come_in_the_order_asked_for_and_as_many_to_a_webhook() {
     let (whatsapp, gateway) = started().await;
-    whatsapp
-        .switches()
-        .statuses(&[Step::Read, Step::Delivered, Step::Sent]);
+    whatsapp.switches().statuses(&[Step::Read, Step::Delivered, Step::Sent]);
     whatsapp.switches().statuses_per_webhook(2);
     sent(&whatsapp, &text("hola")).await;
     whatsapp.settled().await;
     let attempts = gateway.attempts();
     assert_eq!(attempts.len(), 2);
-    assert_eq!(
-        types(&attempts),
-        ["message.read", "message.delivered", "message.sent"]
-    );
+    assert_eq!(types(&attempts), ["message.read", "message.delivered", "message.sent"]);
 }
 
 #[tokio::test]
@@ -138,10 +125,7 @@ async fn a_message_of_a_customer_is_marked_as_read_and_an_unknown_one_is_not() {
     let answered = whatsapp.customer("Ana", WHOM).says("hola").await;
     let mark =
         |wamid: &str| json!({ "to": WHOM, "type": "read", "read": { "message_id": wamid, "typing": true } });
-    assert_eq!(
-        sent(&whatsapp, &mark(&answered.wamids[0])).await.outcome,
-        Outcome::Done
-    );
+    assert_eq!(sent(&whatsapp, &mark(&answered.wamids[0])).await.outcome, Outcome::Done);
     assert_eq!(*whatsapp.reads()[0], answered.wamids[0]);
     for unknown in ["wamid.X", "wamid.AAAAAAAAAAcAAAAAAAAAZA=="] {
         let refused = sent(&whatsapp, &mark(unknown)).await;
@@ -180,10 +164,7 @@ async fn what_graph_would_refuse_is_refused_in_its_shape() {
         let Outcome::Refused(cause) = answer.outcome else {
             panic!("{path} {body} was not refused: {:?}", answer.outcome);
         };
-        assert!(
-            cause.starts_with(expected) && cause.contains("HTTP 400"),
-            "{cause}"
-        );
+        assert!(cause.starts_with(expected) && cause.contains("HTTP 400"), "{cause}");
         assert!(!answer.account_stopped);
     }
     let unreadable = posted(&whatsapp, path, ACCESS_TOKEN, "hola").await;

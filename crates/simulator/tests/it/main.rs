@@ -1,9 +1,6 @@
 //! The simulated parties against the real adapters, over real sockets.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that panics is a test that fails, in its helpers too"
-)]
+#![allow(clippy::unwrap_used, reason = "a test that panics is a test that fails, in its helpers too")]
 
 mod bot;
 mod faults;
@@ -71,10 +68,7 @@ fn source(platform: &str, settings: &Value) -> Source {
         name: "under test".to_owned(),
         path: None,
         secrets: secrets
-            .map(|(role, text)| SourceSecret {
-                role,
-                key: Key::current(Secret::new(text)),
-            })
+            .map(|(role, text)| SourceSecret { role, key: Key::current(Secret::new(text)) })
             .to_vec(),
         settings: Settings::new(settings.as_object().unwrap().clone()),
         unknown_accounts: UnknownAccounts::Adopt,
@@ -124,11 +118,8 @@ fn types(webhooks: &[std::sync::Arc<Attempt>]) -> Vec<String> {
 
 /// The way out of a gateway under test.
 fn egress() -> Egress {
-    let config = Config {
-        allowed: vec!["127.0.0.0/8".parse().unwrap()],
-        roots: Roots::Bundled,
-        ..Config::default()
-    };
+    let config =
+        Config { allowed: vec!["127.0.0.0/8".parse().unwrap()], roots: Roots::Bundled, ..Config::default() };
     Egress::new(&config).unwrap()
 }
 
@@ -154,10 +145,7 @@ async fn called(call: Call, deadline: Duration) -> Exchange {
         body: call.body,
         allow_http: true,
     };
-    let limits = Limits {
-        deadline,
-        ..Limits::default()
-    };
+    let limits = Limits { deadline, ..Limits::default() };
     egress().exchange(request, limits).await
 }
 
@@ -168,11 +156,7 @@ async fn sent(whatsapp: &WhatsApp, message: &Value) -> Interpreted {
 
 fn interpreted(exchange: Exchange) -> Interpreted {
     let answer = exchange.result.unwrap();
-    let answer = Answer {
-        status: answer.status,
-        retry_after_secs: None,
-        body: answer.body,
-    };
+    let answer = Answer { status: answer.status, retry_after_secs: None, body: answer.body };
     adapter().interpret(&source("whatsapp", &json!({})), &answer)
 }
 

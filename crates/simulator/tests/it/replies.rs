@@ -50,10 +50,7 @@ async fn a_received_text_is_replied_to_under_a_key_of_its_own() {
 async fn a_contact_without_a_number_is_replied_to_by_their_id() {
     let (bot, api) = repeating().await;
     delivered(&bot, &received(&json!({ "bsuid": "MX.1349" }), "hola")).await;
-    assert_eq!(
-        api.attempts()[0].body.as_ref().unwrap()["to"],
-        json!({ "bsuid": "MX.1349" })
-    );
+    assert_eq!(api.attempts()[0].body.as_ref().unwrap()["to"], json!({ "bsuid": "MX.1349" }));
 }
 
 #[tokio::test]
@@ -81,10 +78,7 @@ async fn a_reply_that_could_not_be_handed_over_is_tried_again_under_the_same_key
     // Refused for good: coming again would change nothing.
     assert_eq!(delivered(&bot, &body).await.result.unwrap().status, 200);
     let calls = api.attempts();
-    assert_eq!(
-        calls[0].headers["idempotency-key"],
-        calls[1].headers["idempotency-key"]
-    );
+    assert_eq!(calls[0].headers["idempotency-key"], calls[1].headers["idempotency-key"]);
     let statuses: Vec<Option<u16>> = bot.replied().iter().map(|replied| replied.status).collect();
     assert_eq!(statuses, [Some(503), Some(422)]);
 }

@@ -18,19 +18,13 @@ use super::{started, started_with};
 #[tokio::test]
 async fn a_text_is_genuine_and_read_by_the_adapter() {
     let (whatsapp, gateway) = started().await;
-    let answered = whatsapp
-        .customer("Ana Ruiz", "5215551112222")
-        .says("¿abren 24/7? 👍")
-        .await;
+    let answered = whatsapp.customer("Ana Ruiz", "5215551112222").says("¿abren 24/7? 👍").await;
     assert!(answered.is_acknowledged());
     let (event, content) = read_one(&gateway.attempts()[0]);
     assert_eq!(event.event_type.as_str(), "message.received");
     assert_eq!(event.account, Some(Number::default().phone_number_id));
     assert_eq!(event.occurred_at, NOW);
-    assert_eq!(
-        content["contact"],
-        json!({ "name": "Ana Ruiz", "wa_id": "5215551112222" })
-    );
+    assert_eq!(content["contact"], json!({ "name": "Ana Ruiz", "wa_id": "5215551112222" }));
     assert_eq!(
         content["message"],
         json!({ "id": answered.wamids[0], "kind": "text", "text": "¿abren 24/7? 👍" })
@@ -52,10 +46,8 @@ async fn a_batch_is_one_webhook_of_different_messages() {
     let attempts = gateway.attempts();
     assert_eq!(attempts.len(), 1);
     let events = read(&attempts[0]).unwrap();
-    let ids: Vec<String> = events
-        .iter()
-        .map(|event| content(event)["message"]["id"].as_str().unwrap().to_owned())
-        .collect();
+    let ids: Vec<String> =
+        events.iter().map(|event| content(event)["message"]["id"].as_str().unwrap().to_owned()).collect();
     assert_eq!(ids, answered.wamids);
     let mut different = ids;
     different.sort();
@@ -88,15 +80,8 @@ async fn reactions_and_pictures_are_read_by_the_adapter() {
 #[tokio::test]
 async fn a_customer_may_write_to_a_number_the_business_does_not_have() {
     let (whatsapp, gateway) = started().await;
-    let other = Number {
-        phone_number_id: "299".to_owned(),
-        ..Number::default()
-    };
-    whatsapp
-        .customer("Ana", "5215551112222")
-        .writing_to(other)
-        .says("hola")
-        .await;
+    let other = Number { phone_number_id: "299".to_owned(), ..Number::default() };
+    whatsapp.customer("Ana", "5215551112222").writing_to(other).says("hola").await;
     assert_eq!(read_one(&gateway.attempts()[0]).0.account.as_deref(), Some("299"));
 }
 
@@ -178,13 +163,7 @@ async fn the_same_seed_makes_the_same_ids_and_another_makes_others() {
     let mut ids = Vec::new();
     for seed in [7, 7, 8] {
         let (whatsapp, _gateway) = started_with(Settings { seed, ..settings() }).await;
-        ids.extend(
-            whatsapp
-                .customer("Ana", "5215551112222")
-                .says("hola")
-                .await
-                .wamids,
-        );
+        ids.extend(whatsapp.customer("Ana", "5215551112222").says("hola").await.wamids);
     }
     assert_eq!(ids[0], ids[1]);
     assert_ne!(ids[1], ids[2]);

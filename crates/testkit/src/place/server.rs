@@ -23,7 +23,8 @@ impl Private {
             return Ok(None);
         }
         let folder = std::env::temp_dir().join(format!("gancho-server-{}", std::process::id()));
-        let started = Command::new(script()).arg("start").arg(&folder).output().context("scripts/postgres")?;
+        let started =
+            Command::new(script()).arg("start").arg(&folder).output().context("scripts/postgres")?;
         anyhow::ensure!(started.status.success(), "{}", String::from_utf8_lossy(&started.stderr));
         let url = String::from_utf8(started.stdout)?.trim().to_owned();
         Ok(Some(Private { url, folder }))

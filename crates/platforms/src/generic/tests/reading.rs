@@ -15,10 +15,7 @@ fn without_an_id_every_request_is_a_fact_of_its_own() {
     let key = |body: &'static str| read(&by_id, &[JSON], body)[0].dedupe_key.clone();
     assert!(key(r#"{"id":1}"#).is_some());
     assert_eq!(key(r#"{"id":1}"#), key(r#"{"id":1,"try":2}"#));
-    assert_ne!(
-        key(r#"{"id":9007199254740993}"#),
-        key(r#"{"id":9007199254740992}"#)
-    );
+    assert_ne!(key(r#"{"id":9007199254740993}"#), key(r#"{"id":9007199254740992}"#));
     for none in [r#"{"id":null}"#, r#"{"id":""}"#, r#"{"id":{}}"#, "{}"] {
         assert_eq!(key(none), None, "{none}");
     }
@@ -33,10 +30,7 @@ fn a_body_that_claims_to_be_json_and_is_not_is_unreadable() {
         Generic.parse(&source, &verified).map(|events| events.len()).ok()
     };
     assert_eq!(events("application/json", b"{".to_vec()), None);
-    assert_eq!(
-        events("application/cloudevents+json; charset=utf-8", b"\xff".to_vec()),
-        None
-    );
+    assert_eq!(events("application/cloudevents+json; charset=utf-8", b"\xff".to_vec()), None);
     assert_eq!(events("application/json", vec![b'['; 200_000]), None);
     assert_eq!(events("application/json", Vec::new()), Some(1));
     assert_eq!(events("application/octet-stream", b"\xff\x00".to_vec()), Some(1));
@@ -61,11 +55,7 @@ fn the_sender_hears_what_the_settings_say() {
         let request = post(&[], "{}");
         let verified = Generic.verify(&source, &request).expect("an unsigned source");
         let reply = Generic.acknowledge(&source, &verified);
-        (
-            reply.status,
-            reply.content_type,
-            String::from_utf8_lossy(&reply.body).into_owned(),
-        )
+        (reply.status, reply.content_type, String::from_utf8_lossy(&reply.body).into_owned())
     };
     let plain = "text/plain; charset=utf-8";
     assert_eq!(heard(json!({})), (200, plain, String::new()));

@@ -23,10 +23,7 @@ struct Vector {
 }
 
 fn vectors() -> Vec<(&'static str, Vector)> {
-    [of_shops_and_forges(), of_gateways(), with_a_time()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [of_shops_and_forges(), of_gateways(), with_a_time()].into_iter().flatten().collect()
 }
 
 fn vector(
@@ -35,12 +32,7 @@ fn vector(
     headers: &'static [(&'static str, &'static str)],
     body: &'static str,
 ) -> Vector {
-    Vector {
-        settings,
-        key,
-        headers,
-        body,
-    }
+    Vector { settings, key, headers, body }
 }
 
 fn of_shops_and_forges() -> Vec<(&'static str, Vector)> {
@@ -71,10 +63,7 @@ fn of_shops_and_forges() -> Vec<(&'static str, Vector)> {
             vector(
                 json!({ "scheme": "hmac", "header": "X-Shopify-Hmac-Sha256", "encoding": "base64" }),
                 "shop-secret",
-                &[(
-                    "X-Shopify-Hmac-Sha256",
-                    "plW8VGqq0nDMIEhDqaNNW99asdUCy7EIqLZVcQwtAZ0=",
-                )],
+                &[("X-Shopify-Hmac-Sha256", "plW8VGqq0nDMIEhDqaNNW99asdUCy7EIqLZVcQwtAZ0=")],
                 r#"{"id":1}"#,
             ),
         ),
@@ -121,10 +110,7 @@ fn of_gateways() -> Vec<(&'static str, Vector)> {
             vector(
                 json!({ "scheme": "hmac", "header": "X-Signature", "prefix": "sha256=" }),
                 "whatz-secret",
-                &[(
-                    "X-Signature",
-                    "sha256=205dae33b67a294c02a6ad6673fa12b155cffdf2868c8c22c708a9800c3eb5d8",
-                )],
+                &[("X-Signature", "sha256=205dae33b67a294c02a6ad6673fa12b155cffdf2868c8c22c708a9800c3eb5d8")],
                 r#"{"event":"messages.upsert","messages":[{"key":{"id":"K1","fromMe":false,"remoteJid":"5215500000001@s.whatsapp.net"},"message":{"conversation":"Hola"}}]}"#,
             ),
         ),
@@ -166,10 +152,7 @@ fn with_a_time() -> Vec<(&'static str, Vector)> {
                 json!({ "scheme": "hmac", "header": "webhook-signature", "prefix": "v1,", "separator": " ", "encoding": "base64", "signed": "{id}.{timestamp}.{body}", "id_header": "webhook-id", "timestamp_header": "webhook-timestamp", "key_encoding": "base64", "key_prefix": "whsec_" }),
                 "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX",
                 &[
-                    (
-                        "webhook-signature",
-                        "v1a,AAAA v1,Des36p45N1wTJvr5hlIiGk/HwUW8cHCtGoRHmqMa3gM=",
-                    ),
+                    ("webhook-signature", "v1a,AAAA v1,Des36p45N1wTJvr5hlIiGk/HwUW8cHCtGoRHmqMa3gM="),
                     ("webhook-id", "msg_1"),
                     ("webhook-timestamp", "1700000000"),
                 ],
@@ -187,32 +170,14 @@ fn the_schemes_of_other_platforms_can_be_told_in_settings() {
         let good = signing(vector.key);
         assert_eq!(Generic.check(&good), Ok(()), "{name}");
         assert_eq!(refusal(&good, &request), None, "{name}");
-        assert_eq!(
-            refusal(&signing("b3RoZXI="), &request),
-            Some(Reason::SignatureWrong),
-            "{name}"
-        );
-        let two = [
-            (SecretRole::Signing, "b3RoZXI="),
-            (SecretRole::Signing, vector.key),
-        ];
-        assert_eq!(
-            refusal(&source("generic", &vector.settings, &two), &request),
-            None,
-            "{name}"
-        );
+        assert_eq!(refusal(&signing("b3RoZXI="), &request), Some(Reason::SignatureWrong), "{name}");
+        let two = [(SecretRole::Signing, "b3RoZXI="), (SecretRole::Signing, vector.key)];
+        assert_eq!(refusal(&source("generic", &vector.settings, &two), &request), None, "{name}");
         for at in 0..vector.body.len() {
             let mut body = vector.body.as_bytes().to_vec();
             body[at] ^= 1;
-            let altered = Incoming {
-                body: body.into(),
-                ..request.clone()
-            };
-            assert_eq!(
-                refusal(&good, &altered),
-                Some(Reason::SignatureWrong),
-                "{name} at {at}"
-            );
+            let altered = Incoming { body: body.into(), ..request.clone() };
+            assert_eq!(refusal(&good, &altered), Some(Reason::SignatureWrong), "{name} at {at}");
         }
     }
 }
@@ -226,32 +191,19 @@ fn a_header_that_is_missing_cut_or_in_another_case_is_refused() {
             request.headers.remove(header);
             if let Some(value) = value {
                 let header = http::HeaderName::from_bytes(header.as_bytes()).expect("a header's name");
-                request
-                    .headers
-                    .insert(header, value.parse().expect("a header's value"));
+                request.headers.insert(header, value.parse().expect("a header's value"));
             }
             refusal(&source, &request)
         };
         for (header, _) in vector.headers {
-            assert_eq!(
-                with(header, None),
-                Some(Reason::SignatureMissing),
-                "{name} without {header}"
-            );
+            assert_eq!(with(header, None), Some(Reason::SignatureMissing), "{name} without {header}");
             assert!(with(header, Some("")).is_some(), "{name}: {header} empty");
         }
         let (header, value) = vector.headers[0];
         let runs = value.split(|c: char| !c.is_ascii_alphanumeric() && c != '+' && c != '/');
         let signature = runs.max_by_key(|run| run.len()).expect("a signature");
-        for cut in [
-            &signature[1..],
-            &signature[..signature.len() - 1],
-            &signature[..signature.len() / 2],
-        ] {
-            assert!(
-                with(header, Some(&value.replace(signature, cut))).is_some(),
-                "{name} cut to {cut}"
-            );
+        for cut in [&signature[1..], &signature[..signature.len() - 1], &signature[..signature.len() / 2]] {
+            assert!(with(header, Some(&value.replace(signature, cut))).is_some(), "{name} cut to {cut}");
         }
         if vector.settings["encoding"] == "base64" {
             let lower = value.replace(signature, &signature.to_lowercase());
@@ -259,20 +211,15 @@ fn a_header_that_is_missing_cut_or_in_another_case_is_refused() {
         }
         if let Some(prefix) = vector.settings["prefix"].as_str() {
             let shouted = value.replace(prefix, &prefix.to_uppercase());
-            assert_eq!(
-                with(header, Some(&shouted)),
-                Some(Reason::SignatureMalformed),
-                "{name}: {shouted}"
-            );
+            assert_eq!(with(header, Some(&shouted)), Some(Reason::SignatureMalformed), "{name}: {shouted}");
         }
     }
 }
 
 #[test]
 fn a_signed_time_must_be_near_both_ways() {
-    for (name, vector) in vectors()
-        .into_iter()
-        .filter(|(name, _)| ["Slack", "Stripe", "Standard Webhooks"].contains(name))
+    for (name, vector) in
+        vectors().into_iter().filter(|(name, _)| ["Slack", "Stripe", "Standard Webhooks"].contains(name))
     {
         let at = |settings: &Value, secs: u64| {
             let source = source("generic", settings, &[(SecretRole::Signing, vector.key)]);
@@ -280,10 +227,7 @@ fn a_signed_time_must_be_near_both_ways() {
                 received_at: NOW.plus(Duration::from_secs(secs)),
                 ..post(vector.headers, vector.body)
             };
-            let early = Incoming {
-                received_at: NOW.minus(Duration::from_secs(secs)),
-                ..late.clone()
-            };
+            let early = Incoming { received_at: NOW.minus(Duration::from_secs(secs)), ..late.clone() };
             [refusal(&source, &late), refusal(&source, &early)]
         };
         let outside = [Some(Reason::TimestampOutside); 2];
@@ -304,26 +248,14 @@ fn what_is_signed_for_an_endpoint_is_accepted_by_the_same_settings() {
         json!({ "scheme": "bearer" }),
         json!({ "scheme": "basic" }),
     ];
-    let settings = vectors()
-        .into_iter()
-        .map(|(_, vector)| vector.settings)
-        .chain(more);
+    let settings = vectors().into_iter().map(|(_, vector)| vector.settings).chain(more);
     for settings in settings {
-        let key = if settings["key_encoding"] == "base64" {
-            "whsec_b3RoZXI="
-        } else {
-            "user:word"
-        };
-        let source = source(
-            "generic",
-            &settings,
-            &[(SecretRole::Signing, key), (SecretRole::Credential, key)],
-        );
+        let key = if settings["key_encoding"] == "base64" { "whsec_b3RoZXI=" } else { "user:word" };
+        let source =
+            source("generic", &settings, &[(SecretRole::Signing, key), (SecretRole::Credential, key)]);
         let headers = Generic.sign(&source, &Secret::new(key), b"{}", NOW);
-        let headers: Vec<(&str, &str)> = headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect();
+        let headers: Vec<(&str, &str)> =
+            headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(refusal(&source, &post(&headers, "{}")), None, "{settings}");
         assert!(refusal(&source, &post(&[], "{}")).is_some(), "{settings}");
     }
@@ -333,23 +265,12 @@ fn what_is_signed_for_an_endpoint_is_accepted_by_the_same_settings() {
 fn the_url_a_sender_was_given_can_be_signed() {
     let settings = json!({ "scheme": "hmac", "header": "X-S", "signed": "{method} {url} {path} {body}", "public_url": "https://gw.example/" });
     let source = source("generic", &settings, &[(SecretRole::Signing, "k")]);
-    let signed = |text: &str| {
-        hex::encode(crate::proof::mac(
-            crate::proof::Hash::Sha256,
-            b"k",
-            &[text.as_bytes()],
-        ))
-    };
+    let signed =
+        |text: &str| hex::encode(crate::proof::mac(crate::proof::Hash::Sha256, b"k", &[text.as_bytes()]));
     let header = signed("POST https://gw.example/in/src_1?a=1 /in/src_1 {}");
-    let request = Incoming {
-        query: Some("a=1".to_owned()),
-        ..post(&[("X-S", &header)], "{}")
-    };
+    let request = Incoming { query: Some("a=1".to_owned()), ..post(&[("X-S", &header)], "{}") };
     assert_eq!(refusal(&source, &request), None);
-    let elsewhere = Incoming {
-        query: Some("a=2".to_owned()),
-        ..request
-    };
+    let elsewhere = Incoming { query: Some("a=2".to_owned()), ..request };
     assert_eq!(refusal(&source, &elsewhere), Some(Reason::SignatureWrong));
     assert!(Generic.sign(&source, &Secret::new("k"), b"{}", NOW).is_empty());
 }
@@ -362,18 +283,9 @@ fn a_token_is_accepted_where_the_settings_say_and_nowhere_else() {
         refusal(&source, request)
     };
     let header = json!({ "scheme": "header", "header": "X-Token", "prefix": "T " });
-    assert_eq!(
-        accepts(header.clone(), &post(&[("x-token", "T t0-ken")], "")),
-        None
-    );
-    assert_eq!(
-        accepts(header.clone(), &post(&[("x-token", "T T0-ken")], "")),
-        Some(Reason::CredentialWrong)
-    );
-    assert_eq!(
-        accepts(header, &post(&[("x-token", "t0-ken")], "")),
-        Some(Reason::CredentialMissing)
-    );
+    assert_eq!(accepts(header.clone(), &post(&[("x-token", "T t0-ken")], "")), None);
+    assert_eq!(accepts(header.clone(), &post(&[("x-token", "T T0-ken")], "")), Some(Reason::CredentialWrong));
+    assert_eq!(accepts(header, &post(&[("x-token", "t0-ken")], "")), Some(Reason::CredentialMissing));
     let at = |path: &str, query: &str| Incoming {
         path: path.to_owned(),
         query: Some(query.to_owned()),
@@ -381,25 +293,13 @@ fn a_token_is_accepted_where_the_settings_say_and_nowhere_else() {
     };
     let parameter = || json!({ "scheme": "url_token" });
     assert_eq!(accepts(parameter(), &at("/in/s", "a=1&token=t0%2Dken")), None);
-    assert_eq!(
-        accepts(parameter(), &at("/in/s", "token=other")),
-        Some(Reason::CredentialWrong)
-    );
-    assert_eq!(
-        accepts(parameter(), &at("/in/s/t0-ken", "")),
-        Some(Reason::CredentialMissing)
-    );
+    assert_eq!(accepts(parameter(), &at("/in/s", "token=other")), Some(Reason::CredentialWrong));
+    assert_eq!(accepts(parameter(), &at("/in/s/t0-ken", "")), Some(Reason::CredentialMissing));
     let in_path = || json!({ "scheme": "url_token", "in_path": true });
     assert_eq!(accepts(in_path(), &at("/in/s/t0-ken", "")), None);
-    assert_eq!(
-        accepts(in_path(), &at("/in/s", "token=t0-ken")),
-        Some(Reason::CredentialWrong)
-    );
+    assert_eq!(accepts(in_path(), &at("/in/s", "token=t0-ken")), Some(Reason::CredentialWrong));
     let bearer = || json!({ "scheme": "bearer" });
-    assert_eq!(
-        accepts(bearer(), &post(&[("authorization", "Bearer t0-ken")], "")),
-        None
-    );
+    assert_eq!(accepts(bearer(), &post(&[("authorization", "Bearer t0-ken")], "")), None);
     assert_eq!(
         accepts(bearer(), &post(&[("authorization", "Basic t0-ken")], "")),
         Some(Reason::CredentialMissing)
@@ -410,21 +310,12 @@ fn a_token_is_accepted_where_the_settings_say_and_nowhere_else() {
 fn only_the_methods_of_the_settings_are_accepted() {
     let by = |methods: Value, method| {
         let source = source("generic", &unsigned(methods), &[]);
-        refusal(
-            &source,
-            &Incoming {
-                method,
-                ..post(&[], "{}")
-            },
-        )
+        refusal(&source, &Incoming { method, ..post(&[], "{}") })
     };
     assert_eq!(by(json!({}), Method::POST), None);
     assert_eq!(by(json!({}), Method::PUT), Some(Reason::MethodNotAllowed));
     assert_eq!(by(json!({ "methods": "PUT, GET" }), Method::GET), None);
-    assert_eq!(
-        by(json!({ "methods": "PUT, GET" }), Method::POST),
-        Some(Reason::MethodNotAllowed)
-    );
+    assert_eq!(by(json!({ "methods": "PUT, GET" }), Method::POST), Some(Reason::MethodNotAllowed));
 }
 
 #[test]
@@ -436,10 +327,7 @@ fn a_jwt_is_accepted_in_the_schemes_that_name_its_algorithm() {
     let request = post(&[("authorization", &format!("Bearer {token}"))], "{}");
     let under = |scheme: &str, secret| {
         let credentials = [(SecretRole::Credential, secret)];
-        refusal(
-            &source("generic", &json!({ "scheme": scheme }), &credentials),
-            &request,
-        )
+        refusal(&source("generic", &json!({ "scheme": scheme }), &credentials), &request)
     };
     assert_eq!(under("jwt_hs256", "jwt-key"), None);
     assert_eq!(under("jwt_hs256", "other-key"), Some(Reason::CredentialWrong));

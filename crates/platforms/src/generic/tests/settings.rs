@@ -23,17 +23,11 @@ fn settings_that_cannot_be_meant_are_refused_in_words_that_name_them() {
         (json!({ "scheme": "header" }), "header"),
         (hmac(json!({ "hash": "md5" })), "hash"),
         (hmac(json!({ "signed": "{timestamp}" })), "signed"),
-        (
-            hmac(json!({ "signed": "{timestamp}.{body}" })),
-            "timestamp_header",
-        ),
+        (hmac(json!({ "signed": "{timestamp}.{body}" })), "timestamp_header"),
         (hmac(json!({ "timestamp_header": "X-T" })), "timestamp"),
         (hmac(json!({ "id_header": "X-I" })), "id_header"),
         (hmac(json!({ "signed": "{url}{body}" })), "public_url"),
-        (
-            hmac(json!({ "signed": "{url}{body}", "public_url": "gw" })),
-            "public_url",
-        ),
+        (hmac(json!({ "signed": "{url}{body}", "public_url": "gw" })), "public_url"),
         (hmac(json!({ "tolerance_s": 5 })), "tolerance_s"),
         (hmac(json!({ "signature_field": "v1" })), "signature_field"),
         (hmac(json!({ "timestamp_field": "t" })), "timestamp_field"),
@@ -41,23 +35,15 @@ fn settings_that_cannot_be_meant_are_refused_in_words_that_name_them() {
         (hmac(json!({ "methods": "POST,BREW" })), "methods"),
         (hmac(json!({ "challenge_parameter": "c" })), "challenge_open"),
         (hmac(json!({ "challenge_open": true })), "challenge_parameter"),
-        (
-            hmac(json!({ "challenge_parameter": "c", "challenge_token_parameter": "t" })),
-            "verify_token",
-        ),
+        (hmac(json!({ "challenge_parameter": "c", "challenge_token_parameter": "t" })), "verify_token"),
         (hmac(json!({ "event_prefix": "message" })), "event_prefix"),
-        (
-            hmac(json!({ "dedupe_header": "X", "dedupe_pointer": "/x" })),
-            "dedupe_pointer",
-        ),
+        (hmac(json!({ "dedupe_header": "X", "dedupe_pointer": "/x" })), "dedupe_pointer"),
         (hmac(json!({ "dedupe_pointer": "x" })), "dedupe_pointer"),
         (hmac(json!({ "response_status": 302 })), "response_status"),
         (hmac(json!({ "response_type": "text/html" })), "response_type"),
         (hmac(json!({ "colour": "red" })), "colour"),
     ] {
-        let refusal = Generic
-            .check(&source("generic", &settings, &secrets))
-            .expect_err("a refusal");
+        let refusal = Generic.check(&source("generic", &settings, &secrets)).expect_err("a refusal");
         assert!(refusal.contains(named), "{settings}: {refusal}");
     }
 }
@@ -74,10 +60,7 @@ fn every_scheme_needs_its_secret_and_without_one_accepts_nothing() {
         json!({ "scheme": "jwt_rs256" }),
     ];
     for settings in schemes {
-        for secrets in [
-            vec![],
-            vec![(SecretRole::Signing, ""), (SecretRole::Credential, "")],
-        ] {
+        for secrets in [vec![], vec![(SecretRole::Signing, ""), (SecretRole::Credential, "")]] {
             let source = source("generic", &settings, &secrets);
             assert!(Generic.check(&source).is_err(), "{settings}");
             let headers = [("X-S", "00"), ("authorization", "Bearer x")];
@@ -95,10 +78,7 @@ fn the_settings_the_guides_give_for_known_senders_are_accepted() {
     for guide in ["generic.md", "generic.es.md"] {
         let file = format!("{}/../../docs/guides/{guide}", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(file).expect("the guide");
-        let told: Vec<&str> = text
-            .split('`')
-            .filter(|code| code.starts_with("\"header\": "))
-            .collect();
+        let told: Vec<&str> = text.split('`').filter(|code| code.starts_with("\"header\": ")).collect();
         assert_eq!(told.len(), 7, "{guide}");
         for settings in told {
             let settings: Value =

@@ -5,11 +5,7 @@ use serde_json::json;
 use super::*;
 
 fn answer(status: u16, body: &str) -> Answer {
-    Answer {
-        status,
-        retry_after_secs: None,
-        body: body.to_owned().into(),
-    }
+    Answer { status, retry_after_secs: None, body: body.to_owned().into() }
 }
 
 fn graph_error(code: i64) -> String {
@@ -22,10 +18,7 @@ fn graph_error(code: i64) -> String {
 fn a_taken_message_brings_its_id() {
     let body = r#"{"messaging_product":"whatsapp","contacts":[{"input":"+1555","wa_id":"1555"}],"messages":[{"id":"wamid.OUT1","message_status":"accepted"}]}"#;
     let taken = interpret(&answer(200, body));
-    assert_eq!(
-        (taken.outcome, taken.message_id.as_deref()),
-        (Outcome::Done, Some("wamid.OUT1"))
-    );
+    assert_eq!((taken.outcome, taken.message_id.as_deref()), (Outcome::Done, Some("wamid.OUT1")));
     assert!(!taken.account_stopped);
 }
 
@@ -37,15 +30,9 @@ fn a_read_mark_is_done_without_an_id() {
 
 #[test]
 fn a_success_that_names_no_message_is_never_sent_again() {
-    for body in [
-        "",
-        "{}",
-        "<html>",
-        r#"{"messages":[]}"#,
-        r#"{"messages":[{}]}"#,
-        r#"{"success":false}"#,
-        "[1]",
-    ] {
+    for body in
+        ["", "{}", "<html>", r#"{"messages":[]}"#, r#"{"messages":[{}]}"#, r#"{"success":false}"#, "[1]"]
+    {
         let outcome = interpret(&answer(200, body)).outcome;
         assert!(matches!(outcome, Outcome::Unknown(_)), "{body}: {outcome:?}");
     }
@@ -60,11 +47,7 @@ fn every_code_of_the_table_is_followed_whatever_the_http_status() {
             let read = interpret(&answer(status, &graph_error(code)));
             assert_eq!(read.account_stopped, action == Action::StopAccount, "{code}");
             let retried = matches!(read.outcome, Outcome::Retry { .. });
-            assert_eq!(
-                retried,
-                matches!(action, Action::Retry { .. } | Action::Later(_)),
-                "{code}"
-            );
+            assert_eq!(retried, matches!(action, Action::Retry { .. } | Action::Later(_)), "{code}");
         }
         table.push(format!("{code} {action:?}"));
     }
@@ -95,20 +78,14 @@ fn a_failure_of_somebody_in_between_is_unknown_when_it_may_hide_a_taken_message(
     }
     for status in [301, 400, 401, 403, 404] {
         let read = interpret(&answer(status, "nope"));
-        assert!(
-            matches!(read.outcome, Outcome::Refused(_)) && !read.account_stopped,
-            "{status}"
-        );
+        assert!(matches!(read.outcome, Outcome::Refused(_)) && !read.account_stopped, "{status}");
     }
 }
 
 #[test]
 fn the_longer_of_metas_wait_and_ours_counts() {
     let after = |code, retry_after_secs| {
-        let answer = Answer {
-            retry_after_secs,
-            ..answer(400, &graph_error(code))
-        };
+        let answer = Answer { retry_after_secs, ..answer(400, &graph_error(code)) };
         match interpret(&answer).outcome {
             Outcome::Retry { after, .. } => after.map(|wait| wait.as_secs()),
             other => panic!("{other:?}"),
@@ -128,8 +105,6 @@ fn the_words_name_the_code_and_the_details_and_stay_short() {
     };
     assert_eq!(words, "error 131047 (HTTP 400) (#131047) No: Because.");
     let long = json!({"error": {"code": 100, "message": "é".repeat(5_000)}}).to_string();
-    let Outcome::Refused(words) = interpret(&answer(400, &long)).outcome else {
-        panic!("it is refused")
-    };
+    let Outcome::Refused(words) = interpret(&answer(400, &long)).outcome else { panic!("it is refused") };
     assert_eq!(words.chars().count(), WORDS_MAX);
 }

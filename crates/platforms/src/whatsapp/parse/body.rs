@@ -10,19 +10,14 @@ pub(super) fn read(kind: &str, message: &Object<'_>, raw: &RawValue) -> Body {
     known(kind, message).unwrap_or_else(|| {
         let own = message.object(kind).and_then(|part| part.string("type"));
         let reason = own.or_else(|| (!kind.is_empty()).then(|| kind.to_owned()));
-        Body::Unsupported {
-            reason,
-            raw: raw.to_owned(),
-        }
+        Body::Unsupported { reason, raw: raw.to_owned() }
     })
 }
 
 fn known(kind: &str, message: &Object<'_>) -> Option<Body> {
     if kind == "contacts" {
         message.items(kind)?;
-        return Some(Body::Contacts {
-            contacts: message.get(kind)?.to_owned(),
-        });
+        return Some(Body::Contacts { contacts: message.get(kind)?.to_owned() });
     }
     let part = message.object(kind)?;
     match kind {
@@ -40,13 +35,8 @@ fn known(kind: &str, message: &Object<'_>) -> Option<Body> {
             description: None,
         }),
         "interactive" => interactive(&part),
-        "order" => Some(Body::Order {
-            order: message.get(kind)?.to_owned(),
-        }),
-        "system" => Some(Body::System {
-            notice: part.string("type"),
-            text: part.string("body"),
-        }),
+        "order" => Some(Body::Order { order: message.get(kind)?.to_owned() }),
+        "system" => Some(Body::System { notice: part.string("type"), text: part.string("body") }),
         _ => None,
     }
 }
@@ -86,10 +76,9 @@ fn interactive(part: &Object<'_>) -> Option<Body> {
     match &*kind {
         "button_reply" => Some(choice(ChoiceControl::Button)),
         "list_reply" => Some(choice(ChoiceControl::List)),
-        "nfm_reply" => Some(Body::Form {
-            name: answer.string("name"),
-            response: answer.string("response_json"),
-        }),
+        "nfm_reply" => {
+            Some(Body::Form { name: answer.string("name"), response: answer.string("response_json") })
+        }
         _ => None,
     }
 }

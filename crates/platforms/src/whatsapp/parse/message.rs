@@ -77,15 +77,7 @@ impl<'p, 'j> Item<'p, 'j> {
             Side::Business => Person::of(&object, "to", "to_user_id", "to_parent_user_id"),
         };
         let (id, kind) = (object.text("id")?, object.text("type").unwrap_or_default());
-        Some(Item {
-            place,
-            raw,
-            object,
-            side,
-            id,
-            kind,
-            person,
-        })
+        Some(Item { place, raw, object, side, id, kind, person })
     }
 
     /// An event of this item; `key` is what its key holds besides kind and account.
@@ -98,11 +90,7 @@ impl<'p, 'j> Item<'p, 'j> {
             Some(id) => Some(group(&id, touch)),
             None => self.place.contacts.party(&self.person, touch),
         };
-        NewEvent {
-            party,
-            occurred_at: self.place.change.entry.time(said_at.as_deref()),
-            ..event
-        }
+        NewEvent { party, occurred_at: self.place.change.entry.time(said_at.as_deref()), ..event }
     }
 
     fn message(&self, name: &str, touch: Touch) -> NewEvent {
@@ -125,17 +113,8 @@ impl<'p, 'j> Item<'p, 'j> {
         // Adding and taking back may carry the same id, so that the id alone would lose the second.
         let said_at = self.object.text("timestamp").unwrap_or_default();
         let key = [&*self.id, emoji.as_deref().unwrap_or("removed"), &said_at];
-        let reaction = Reaction {
-            id: Some(self.id.clone().into_owned()),
-            message_id,
-            emoji: emoji.clone(),
-        };
-        Some(self.event(
-            "message.reaction",
-            ("reaction", &key),
-            Touch::None,
-            Content::Reaction { reaction },
-        ))
+        let reaction = Reaction { id: Some(self.id.clone().into_owned()), message_id, emoji: emoji.clone() };
+        Some(self.event("message.reaction", ("reaction", &key), Touch::None, Content::Reaction { reaction }))
     }
 
     fn edit(&self) -> Option<NewEvent> {
@@ -143,29 +122,15 @@ impl<'p, 'j> Item<'p, 'j> {
         let raw = part.get("message")?;
         let message = Box::new(self.told(&part.text("original_message_id")?, &Object::of(raw)?, raw));
         let touch = self.hand();
-        Some(self.event(
-            "message.edited",
-            ("edit", &[&self.id]),
-            touch,
-            Content::Message { message },
-        ))
+        Some(self.event("message.edited", ("edit", &[&self.id]), touch, Content::Message { message }))
     }
 
     fn revoke(&self) -> Option<NewEvent> {
         let id = self.object.object("revoke")?.string("original_message_id")?;
-        let message = Box::new(Message {
-            id,
-            author: self.author(),
-            group: self.group(),
-            ..Message::default()
-        });
+        let message =
+            Box::new(Message { id, author: self.author(), group: self.group(), ..Message::default() });
         let touch = self.hand();
-        Some(self.event(
-            "message.deleted",
-            ("revoke", &[&self.id]),
-            touch,
-            Content::Message { message },
-        ))
+        Some(self.event("message.deleted", ("revoke", &[&self.id]), touch, Content::Message { message }))
     }
 
     /// Changing a message opens no window, but a person of ours who does it is at work.
@@ -181,11 +146,7 @@ impl<'p, 'j> Item<'p, 'j> {
         let kind = object.text("type").unwrap_or_default();
         let context = object.object("context");
         let body = body::read(&kind, object, raw);
-        let product = || {
-            context
-                .as_ref()
-                .and_then(|context| context.get("referred_product"))
-        };
+        let product = || context.as_ref().and_then(|context| context.get("referred_product"));
         Message {
             id: id.to_owned(),
             author: self.author(),
@@ -203,17 +164,10 @@ impl<'p, 'j> Item<'p, 'j> {
         if matches!(body, Body::Unsupported { .. }) {
             return None;
         }
-        let mut rest = object
-            .rest(|key| TOLD.contains(&key) || key == kind)
-            .unwrap_or_default();
+        let mut rest = object.rest(|key| TOLD.contains(&key) || key == kind).unwrap_or_default();
         if self.object.get("group_id").is_some() {
             // The party is the group, so that the person who speaks has no other place.
-            rest.extend(
-                self.place
-                    .contacts
-                    .find(&self.person)
-                    .map(|contact| ("contact", contact.raw)),
-            );
+            rest.extend(self.place.contacts.find(&self.person).map(|contact| ("contact", contact.raw)));
         }
         (!rest.is_empty()).then(|| json::raw(&rest))
     }
@@ -244,20 +198,13 @@ impl<'p, 'j> Item<'p, 'j> {
             _ => (&self.person.number, &now.number),
         };
         let change = ContactChange {
-            from: from
-                .as_deref()
-                .filter(|from| Some(*from) != to.as_deref())
-                .map(str::to_owned),
+            from: from.as_deref().filter(|from| Some(*from) != to.as_deref()).map(str::to_owned),
             to: to.as_deref().map(str::to_owned),
             text: part.string("body"),
             reason,
         };
-        let mut event = self.event(
-            "contact.updated",
-            ("message", &[&self.id]),
-            Touch::None,
-            Content::Contact { change },
-        );
+        let mut event =
+            self.event("contact.updated", ("message", &[&self.id]), Touch::None, Content::Contact { change });
         let known = self.place.contacts.party(&now, Touch::None);
         event.party = joined(known, event.party);
         Some(event)
@@ -271,8 +218,7 @@ fn joined(new: Option<Party>, old: Option<Party>) -> Option<Party> {
             let missing = |name: &Identifier| !new.identifiers.contains(name);
             let missing: Vec<Identifier> = old.identifiers.into_iter().filter(missing).collect();
             new.identifiers.extend(missing);
-            new.identifiers
-                .sort_by_key(|name| KINDS.iter().position(|kind| *kind == name.kind));
+            new.identifiers.sort_by_key(|name| KINDS.iter().position(|kind| *kind == name.kind));
             Some(new)
         }
         (new, old) => new.or(old),

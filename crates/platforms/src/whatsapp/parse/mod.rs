@@ -25,13 +25,9 @@ pub(super) fn parse(request: &Incoming) -> Result<Vec<NewEvent>, Unreadable> {
     let envelope = json::object(&request.body)?;
     let object = envelope.text("object").unwrap_or_default();
     if object != OBJECT {
-        return Err(Unreadable(format!(
-            "\"object\" is \"{object}\", not \"{OBJECT}\""
-        )));
+        return Err(Unreadable(format!("\"object\" is \"{object}\", not \"{OBJECT}\"")));
     }
-    let entries = envelope
-        .items("entry")
-        .ok_or_else(|| Unreadable("\"entry\" is not a list".to_owned()))?;
+    let entries = envelope.items("entry").ok_or_else(|| Unreadable("\"entry\" is not a list".to_owned()))?;
     let mut events = Vec::with_capacity(entries.len());
     for raw in entries {
         entry(&Entry::of(raw, request.received_at), raw, &mut events);
@@ -41,9 +37,7 @@ pub(super) fn parse(request: &Incoming) -> Result<Vec<NewEvent>, Unreadable> {
 
 fn entry(entry: &Entry<'_>, raw: &RawValue, events: &mut Vec<NewEvent>) {
     match &entry.changes {
-        Some(changes) => changes
-            .iter()
-            .for_each(|raw| change(&Change::of(entry, raw), events)),
+        Some(changes) => changes.iter().for_each(|raw| change(&Change::of(entry, raw), events)),
         None => events.push(Change::of(entry, raw).unrecognised()),
     }
 }

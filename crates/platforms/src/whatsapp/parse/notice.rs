@@ -32,18 +32,10 @@ const ALERTS: [(&str, &str, &[&str]); 8] = [
     ("account_update", "violation_info", &[]),
     ("account_update", "ban_info", &[]),
     ("account_update", "restriction_info", &[]),
-    (
-        "account_update",
-        "event",
-        &["VIOLATION", "RESTRICT", "DISABLE", "DELETED"],
-    ),
+    ("account_update", "event", &["VIOLATION", "RESTRICT", "DISABLE", "DELETED"]),
     ("account_review_update", "decision", &["REJECTED"]),
     ("phone_number_quality_update", "event", &["FLAGGED", "DOWNGRADE"]),
-    (
-        "message_template_status_update",
-        "event",
-        &["REJECTED", "PAUSED", "DISABLED", "FLAGGED"],
-    ),
+    ("message_template_status_update", "event", &["REJECTED", "PAUSED", "DISABLED", "FLAGGED"]),
     ("phone_number_name_update", "decision", &["REJECTED"]),
 ];
 
@@ -54,27 +46,15 @@ pub(super) fn is_about_account(field: &str) -> bool {
 
 /// The event of a field that tells about an account.
 pub(super) fn event(change: &Change<'_>, value: &Object<'_>) -> NewEvent {
-    let name = if is_alert(&change.field, value) {
-        "account.alert"
-    } else {
-        "account.updated"
-    };
+    let name = if is_alert(&change.field, value) { "account.alert" } else { "account.updated" };
     let raw = change.value.unwrap_or(change.raw).to_owned();
     let errors = platform_errors(value.items("errors").unwrap_or_default());
-    let notice = Box::new(AccountNotice {
-        field: change.field.clone().into_owned(),
-        errors,
-        raw,
-    });
+    let notice = Box::new(AccountNotice { field: change.field.clone().into_owned(), errors, raw });
     let event = change.event(name, Content::Account { notice });
-    let account = account(value)
-        .map(|number| number.into_owned())
-        .or_else(|| event.account.clone());
+    let account = account(value).map(|number| number.into_owned()).or_else(|| event.account.clone());
     // The last notice of a field is the one that holds.
     NewEvent {
-        order_key: account
-            .as_ref()
-            .map(|account| format!("{account} {}", change.field)),
+        order_key: account.as_ref().map(|account| format!("{account} {}", change.field)),
         account,
         ..event
     }
@@ -85,9 +65,7 @@ fn is_alert(field: &str, value: &Object<'_>) -> bool {
         Some(text) => words.iter().any(|word| text.contains(word)),
         None => words.is_empty() && value.get(member).is_some(),
     };
-    let named = ALERTS
-        .iter()
-        .any(|(alert, member, words)| *alert == field && asks(member, words));
+    let named = ALERTS.iter().any(|(alert, member, words)| *alert == field && asks(member, words));
     named || matches!(field, "account_alerts" | "security")
 }
 
@@ -95,17 +73,9 @@ fn is_alert(field: &str, value: &Object<'_>) -> bool {
 pub(super) fn error(place: &Place<'_>, raw: &RawValue) -> Option<NewEvent> {
     Object::of(raw)?;
     let field = place.change.field.clone().into_owned();
-    let notice = Box::new(AccountNotice {
-        field,
-        errors: platform_errors(vec![raw]),
-        raw: raw.to_owned(),
-    });
+    let notice = Box::new(AccountNotice { field, errors: platform_errors(vec![raw]), raw: raw.to_owned() });
     let (said_at, digest) = (place.change.said_at(), digest_of(raw));
-    let event = place.event(
-        "account.alert",
-        ("error", &[said_at, &digest]),
-        Content::Account { notice },
-    );
+    let event = place.event("account.alert", ("error", &[said_at, &digest]), Content::Account { notice });
     // The same limit may be hit twice; without a time nothing tells a second time from a repeat.
     let dedupe_key = event.dedupe_key.filter(|_| !said_at.is_empty());
     Some(NewEvent { dedupe_key, ..event })
@@ -115,10 +85,7 @@ pub(super) fn error(place: &Place<'_>, raw: &RawValue) -> Option<NewEvent> {
 pub(super) fn platform_errors(errors: Vec<&RawValue>) -> Vec<PlatformError> {
     let read = errors.into_iter().filter_map(Object::of);
     read.map(|error| PlatformError {
-        code: error
-            .text("code")
-            .and_then(|code| code.parse().ok())
-            .unwrap_or(-1),
+        code: error.text("code").and_then(|code| code.parse().ok()).unwrap_or(-1),
         title: error.string("title").or_else(|| error.string("message")),
         details: error
             .object("error_data")

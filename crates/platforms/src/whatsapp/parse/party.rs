@@ -25,11 +25,7 @@ pub(super) struct Person<'j> {
 impl<'j> Person<'j> {
     /// Reads the members of these names.
     pub(super) fn of(item: &Object<'j>, number: &str, user_id: &str, parent_id: &str) -> Person<'j> {
-        Person {
-            number: item.text(number),
-            user_id: item.text(user_id),
-            parent_id: item.text(parent_id),
-        }
+        Person { number: item.text(number), user_id: item.text(user_id), parent_id: item.text(parent_id) }
     }
 
     /// The name to show for the person.
@@ -103,41 +99,20 @@ impl<'j> Contacts<'j> {
     pub(super) fn party(&self, person: &Person<'_>, touch: Touch) -> Option<Party> {
         let contact = self.find(person);
         let shown = contact.map(|contact| &contact.person);
-        let wa_id = shown
-            .and_then(|shown| shown.number.as_deref())
-            .or(person.number.as_deref());
-        let user_id = person
-            .user_id
-            .as_deref()
-            .or(shown.and_then(|shown| shown.user_id.as_deref()));
-        let parent_id = person
-            .parent_id
-            .as_deref()
-            .or(shown.and_then(|shown| shown.parent_id.as_deref()));
+        let wa_id = shown.and_then(|shown| shown.number.as_deref()).or(person.number.as_deref());
+        let user_id = person.user_id.as_deref().or(shown.and_then(|shown| shown.user_id.as_deref()));
+        let parent_id = person.parent_id.as_deref().or(shown.and_then(|shown| shown.parent_id.as_deref()));
         let phone = person.number.as_deref().filter(|number| Some(*number) != wa_id);
         let username = contact.and_then(|contact| contact.username.as_deref());
-        let names = KINDS
-            .into_iter()
-            .zip([user_id, wa_id, phone, username, parent_id]);
-        let identifiers: Vec<Identifier> = names
-            .filter_map(|(kind, value)| Some(Identifier::new(kind, value?)))
-            .collect();
-        let name = contact
-            .and_then(|contact| contact.name.as_deref())
-            .map(str::to_owned);
-        (!identifiers.is_empty()).then_some(Party {
-            identifiers,
-            name,
-            touch,
-        })
+        let names = KINDS.into_iter().zip([user_id, wa_id, phone, username, parent_id]);
+        let identifiers: Vec<Identifier> =
+            names.filter_map(|(kind, value)| Some(Identifier::new(kind, value?))).collect();
+        let name = contact.and_then(|contact| contact.name.as_deref()).map(str::to_owned);
+        (!identifiers.is_empty()).then_some(Party { identifiers, name, touch })
     }
 }
 
 /// The party of a group: the conversation is the group's, whoever speaks in it.
 pub(super) fn group(id: &str, touch: Touch) -> Party {
-    Party {
-        identifiers: vec![Identifier::new("group", id)],
-        name: None,
-        touch,
-    }
+    Party { identifiers: vec![Identifier::new("group", id)], name: None, touch }
 }

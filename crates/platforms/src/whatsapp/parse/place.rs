@@ -44,8 +44,7 @@ impl<'j> Entry<'j> {
     /// The time a text in seconds says, or when the request came where it says none that can be believed.
     pub(super) fn time(&self, seconds: Option<&str>) -> Timestamp {
         let said = seconds.and_then(seconds_text);
-        said.filter(|at| *at <= self.received_at.plus(AHEAD_MAX))
-            .unwrap_or(self.received_at)
+        said.filter(|at| *at <= self.received_at.plus(AHEAD_MAX)).unwrap_or(self.received_at)
     }
 }
 
@@ -65,16 +64,8 @@ impl<'j> Change<'j> {
     /// Opens a change.
     pub(super) fn of(entry: &'j Entry<'j>, raw: &'j RawValue) -> Change<'j> {
         let read = Object::of(raw);
-        let field = read
-            .as_ref()
-            .and_then(|change| change.text("field"))
-            .unwrap_or_default();
-        Change {
-            entry,
-            field,
-            value: read.as_ref().and_then(|change| change.get("value")),
-            raw,
-        }
+        let field = read.as_ref().and_then(|change| change.text("field")).unwrap_or_default();
+        Change { entry, field, value: read.as_ref().and_then(|change| change.get("value")), raw }
     }
 
     /// An event of the whole change. The entry's time is in its key, because two notices may read the same.

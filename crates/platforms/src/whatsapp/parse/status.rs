@@ -41,22 +41,13 @@ pub(super) fn event(place: &Place<'_>, raw: &RawValue) -> Option<NewEvent> {
 
 /// Whom the step is about: in a group each participant has steps of their own.
 fn about<'j>(item: &Object<'j>) -> Option<Cow<'j, str>> {
-    let names = [
-        "recipient_participant_id",
-        "recipient_participant_user_id",
-        "recipient_id",
-        "recipient_user_id",
-    ];
+    let names =
+        ["recipient_participant_id", "recipient_participant_user_id", "recipient_id", "recipient_user_id"];
     names.into_iter().find_map(|name| item.text(name))
 }
 
 fn party(place: &Place<'_>, item: &Object<'_>) -> Option<Party> {
-    let person = Person::of(
-        item,
-        "recipient_id",
-        "recipient_user_id",
-        "recipient_parent_user_id",
-    );
+    let person = Person::of(item, "recipient_id", "recipient_user_id", "recipient_parent_user_id");
     match (item.text("recipient_type").as_deref(), &person.number) {
         (Some("group"), Some(id)) => Some(group(id, Touch::None)),
         _ => place.contacts.party(&person, Touch::None),

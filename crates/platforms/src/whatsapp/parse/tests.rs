@@ -30,10 +30,7 @@ fn fixtures() -> Vec<(String, String)> {
 }
 
 fn fixture(name: &str) -> Value {
-    let (_, text) = fixtures()
-        .into_iter()
-        .find(|(found, _)| found == name)
-        .expect("a fixture of this name");
+    let (_, text) = fixtures().into_iter().find(|(found, _)| found == name).expect("a fixture of this name");
     serde_json::from_str(&text).expect("a fixture is JSON")
 }
 
@@ -50,11 +47,8 @@ fn parts(key: &DedupeKey) -> Vec<String> {
 
 fn shown(event: &NewEvent) -> Value {
     let party = event.party.as_ref().map(|party| {
-        let identifiers: Vec<String> = party
-            .identifiers
-            .iter()
-            .map(|name| format!("{} {}", name.kind, name.value))
-            .collect();
+        let identifiers: Vec<String> =
+            party.identifiers.iter().map(|name| format!("{} {}", name.kind, name.value)).collect();
         json!({"identifiers": identifiers, "name": party.name, "touch": format!("{:?}", party.touch)})
     });
     let content: Value =
@@ -110,23 +104,18 @@ fn message(id: &str, timestamp: u64) -> Value {
 }
 
 fn around(messages: &[Value]) -> Vec<u8> {
-    let contacts: Vec<Value> = messages
-        .iter()
-        .map(|item| json!({"wa_id": item["from"], "profile": {"name": item["id"]}}))
-        .collect();
+    let contacts: Vec<Value> =
+        messages.iter().map(|item| json!({"wa_id": item["from"], "profile": {"name": item["id"]}})).collect();
     let value =
         json!({"metadata": {"phone_number_id": "100200300"}, "contacts": contacts, "messages": messages});
     let entry = json!([{"id": "900800700", "changes": [{"field": "messages", "value": value}]}]);
-    json!({"object": "whatsapp_business_account", "entry": entry})
-        .to_string()
-        .into_bytes()
+    json!({"object": "whatsapp_business_account", "entry": entry}).to_string().into_bytes()
 }
 
 #[test]
 fn a_batch_of_a_thousand_gives_a_thousand_events_in_order_each_with_its_contact() {
-    let mut messages: Vec<Value> = (0..1000)
-        .map(|n| message(&format!("wamid.{n}"), 1_790_000_000 - n))
-        .collect();
+    let mut messages: Vec<Value> =
+        (0..1000).map(|n| message(&format!("wamid.{n}"), 1_790_000_000 - n)).collect();
     messages[500] = json!("spoilt");
     let body = around(&messages);
     assert!((2_500_000..3_145_728).contains(&body.len()), "{}", body.len());
@@ -147,18 +136,12 @@ fn a_batch_of_a_thousand_gives_a_thousand_events_in_order_each_with_its_contact(
 
 fn keys(body: &Value) -> Vec<DedupeKey> {
     let events = read(body.to_string().as_bytes()).expect("a fixture is WhatsApp's");
-    events
-        .into_iter()
-        .map(|event| event.dedupe_key.expect("a key"))
-        .collect()
+    events.into_iter().map(|event| event.dedupe_key.expect("a key")).collect()
 }
 
 #[test]
 fn the_same_body_again_has_the_same_keys() {
-    for (name, body) in fixtures()
-        .into_iter()
-        .filter(|(name, _)| name != "errors" && name != "batch")
-    {
+    for (name, body) in fixtures().into_iter().filter(|(name, _)| name != "errors" && name != "batch") {
         let body: Value = serde_json::from_str(&body).expect("a fixture is JSON");
         assert_eq!(keys(&body), keys(&body), "{name}");
     }
@@ -171,56 +154,20 @@ fn items_that_differ_in_one_telling_member_are_two_facts() {
     let step = "/entry/0/changes/0/value/statuses/0";
     for (name, place, other) in [
         ("message_text", format!("{item}/id"), json!("wamid.TEXT2")),
-        (
-            "message_text",
-            "/entry/0/changes/0/value/metadata/phone_number_id".to_owned(),
-            json!("100200301"),
-        ),
+        ("message_text", "/entry/0/changes/0/value/metadata/phone_number_id".to_owned(), json!("100200301")),
         ("message_text", format!("{item}/type"), json!("revoke")),
-        (
-            "message_text",
-            "/entry/0/changes/0/field".to_owned(),
-            json!("standby"),
-        ),
+        ("message_text", "/entry/0/changes/0/field".to_owned(), json!("standby")),
         ("message_reaction", format!("{item}/reaction/emoji"), json!("")),
         ("message_reaction", format!("{item}/reaction/emoji"), json!("❤")),
-        (
-            "message_reaction",
-            format!("{item}/timestamp"),
-            json!("1790000001"),
-        ),
+        ("message_reaction", format!("{item}/timestamp"), json!("1790000001")),
         ("status_sent", format!("{step}/status"), json!("delivered")),
         ("status_sent", format!("{step}/id"), json!("wamid.OUT9")),
-        (
-            "status_sent",
-            format!("{step}/recipient_id"),
-            json!("5215553334444"),
-        ),
-        (
-            "status_group",
-            format!("{step}/recipient_participant_id"),
-            json!("5215555556666"),
-        ),
-        (
-            "status_word_unknown",
-            format!("{step}/timestamp"),
-            json!("1790000051"),
-        ),
-        (
-            "account_updates",
-            "/entry/0/time".to_owned(),
-            json!(1_790_000_301),
-        ),
-        (
-            "account_updates",
-            "/entry/0/changes/0/value/event".to_owned(),
-            json!("PENDING"),
-        ),
-        (
-            "errors_with_time",
-            "/entry/0/time".to_owned(),
-            json!(1_790_000_101),
-        ),
+        ("status_sent", format!("{step}/recipient_id"), json!("5215553334444")),
+        ("status_group", format!("{step}/recipient_participant_id"), json!("5215555556666")),
+        ("status_word_unknown", format!("{step}/timestamp"), json!("1790000051")),
+        ("account_updates", "/entry/0/time".to_owned(), json!(1_790_000_301)),
+        ("account_updates", "/entry/0/changes/0/value/event".to_owned(), json!("PENDING")),
+        ("errors_with_time", "/entry/0/time".to_owned(), json!(1_790_000_101)),
     ] {
         let mut body = fixture(name);
         let before = keys(&body);
@@ -236,11 +183,7 @@ fn what_does_not_tell_items_apart_makes_no_second_fact() {
         ("message_text", format!("{item}/timestamp"), json!("1790000001")),
         ("message_text", format!("{item}/text/body"), json!("otra cosa")),
         ("message_text", "/entry/0/id".to_owned(), json!("1")),
-        (
-            "status_sent",
-            "/entry/0/changes/0/value/statuses/0/timestamp".to_owned(),
-            json!("1790000051"),
-        ),
+        ("status_sent", "/entry/0/changes/0/value/statuses/0/timestamp".to_owned(), json!("1790000051")),
     ] {
         let mut body = fixture(name);
         let before = keys(&body);
@@ -283,15 +226,10 @@ fn places(value: &Value, here: &str, all: &mut Vec<String>) {
     all.push(here.to_owned());
     match value {
         Value::Array(items) => {
-            items
-                .iter()
-                .enumerate()
-                .for_each(|(n, item)| places(item, &format!("{here}/{n}"), all));
+            items.iter().enumerate().for_each(|(n, item)| places(item, &format!("{here}/{n}"), all));
         }
         Value::Object(members) => {
-            members
-                .iter()
-                .for_each(|(key, item)| places(item, &format!("{here}/{key}"), all));
+            members.iter().for_each(|(key, item)| places(item, &format!("{here}/{key}"), all));
         }
         _ => {}
     }

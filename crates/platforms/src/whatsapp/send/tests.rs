@@ -14,39 +14,20 @@ fn sent(
 ) -> Result<Call, Unsupported> {
     let source = source(secrets, settings);
     let now = Timestamp::from_secs(1_790_000_000);
-    compose(
-        &Sender {
-            source: &source,
-            account: "100200300",
-            correlation: "snd_77",
-            now,
-        },
-        message,
-    )
+    compose(&Sender { source: &source, account: "100200300", correlation: "snd_77", now }, message)
 }
 
 fn to(address: &str, body: OutgoingBody) -> OutgoingMessage {
-    OutgoingMessage {
-        to: Recipient::Address(address.to_owned()),
-        reply_to: None,
-        body,
-    }
+    OutgoingMessage { to: Recipient::Address(address.to_owned()), reply_to: None, body }
 }
 
 fn text(body: impl Into<String>) -> OutgoingBody {
-    OutgoingBody::Text {
-        text: TextBody {
-            body: body.into(),
-            preview_url: false,
-        },
-    }
+    OutgoingBody::Text { text: TextBody { body: body.into(), preview_url: false } }
 }
 
 fn reaction(emoji: Option<&str>) -> OutgoingBody {
     let (message_id, emoji) = ("wamid.A1".to_owned(), emoji.map(str::to_owned));
-    OutgoingBody::Reaction {
-        reaction: OutgoingReaction { message_id, emoji },
-    }
+    OutgoingBody::Reaction { reaction: OutgoingReaction { message_id, emoji } }
 }
 
 fn by_id(caption: Option<&str>, filename: Option<&str>) -> OutgoingMedia {
@@ -59,16 +40,11 @@ fn by_id(caption: Option<&str>, filename: Option<&str>) -> OutgoingMedia {
 }
 
 fn by_link() -> OutgoingMedia {
-    OutgoingMedia {
-        link: Some("https://files.example/a".to_owned()),
-        ..OutgoingMedia::default()
-    }
+    OutgoingMedia { link: Some("https://files.example/a".to_owned()), ..OutgoingMedia::default() }
 }
 
 fn interactive(value: &Value) -> OutgoingBody {
-    OutgoingBody::Interactive {
-        interactive: value_of(value),
-    }
+    OutgoingBody::Interactive { interactive: value_of(value) }
 }
 
 fn buttons(count: usize, id: usize, title: usize) -> OutgoingBody {
@@ -85,16 +61,11 @@ fn list(sections: usize, rows: usize, title: usize) -> OutgoingBody {
 }
 
 fn refusal(body: OutgoingBody) -> Option<String> {
-    sent(&json!({}), &SECRETS, &to("5215551112222", body))
-        .err()
-        .map(|refusal| refusal.0)
+    sent(&json!({}), &SECRETS, &to("5215551112222", body)).err().map(|refusal| refusal.0)
 }
 
 fn refused(name: &str, bodies: impl IntoIterator<Item = OutgoingBody>) {
-    let words: Vec<String> = bodies
-        .into_iter()
-        .map(|body| refusal(body).expect("a refusal"))
-        .collect();
+    let words: Vec<String> = bodies.into_iter().map(|body| refusal(body).expect("a refusal")).collect();
     insta::with_settings!({snapshot_path => "../snapshots", prepend_module_to_snapshot => false}, {
         insta::assert_json_snapshot!(name, words);
     });
@@ -111,37 +82,22 @@ fn every_kind_of_message_has_its_body() {
     };
     let template = json!({"name": "aviso", "language": {"code": "es_MX"}});
     let cards = json!([{"name": {"formatted_name": "Luis"}}]);
-    let read = |typing| OutgoingBody::Read {
-        read: ReadMark {
-            message_id: "wamid.A1".to_owned(),
-            typing,
-        },
-    };
+    let read = |typing| OutgoingBody::Read { read: ReadMark { message_id: "wamid.A1".to_owned(), typing } };
     let bodies = [
         text("hola"),
-        OutgoingBody::Image {
-            image: by_id(Some("El recibo"), None),
-        },
+        OutgoingBody::Image { image: by_id(Some("El recibo"), None) },
         OutgoingBody::Video { video: by_link() },
-        OutgoingBody::Audio {
-            audio: by_id(None, None),
-        },
-        OutgoingBody::Document {
-            document: by_id(Some("Factura"), Some("12.pdf")),
-        },
+        OutgoingBody::Audio { audio: by_id(None, None) },
+        OutgoingBody::Document { document: by_id(Some("Factura"), Some("12.pdf")) },
         OutgoingBody::Sticker { sticker: by_link() },
-        OutgoingBody::Template {
-            template: value_of(&template),
-        },
+        OutgoingBody::Template { template: value_of(&template) },
         buttons(3, 256, 20),
         list(2, 5, 24),
         interactive(&json!({"type": "cta_url", "action": {"name": "cta_url"}})),
         reaction(Some("👍")),
         reaction(None),
         OutgoingBody::Location { location: place },
-        OutgoingBody::Contacts {
-            contacts: value_of(&cards),
-        },
+        OutgoingBody::Contacts { contacts: value_of(&cards) },
         read(false),
         read(true),
     ];
@@ -163,10 +119,7 @@ fn a_call_goes_to_the_number_with_the_token() {
     let call = sent(&json!({}), &SECRETS, &message).expect("it can be sent");
     assert_eq!(call.url, "https://graph.facebook.com/v25.0/100200300/messages");
     assert_eq!(call.method, http::Method::POST);
-    assert!(
-        call.headers
-            .contains(&("authorization".to_owned(), "Bearer EAAtoken".to_owned()))
-    );
+    assert!(call.headers.contains(&("authorization".to_owned(), "Bearer EAAtoken".to_owned())));
     let settings = json!({"api_base": "http://127.0.0.1:9000/", "api_version": "v26.0"});
     let call = sent(&settings, &SECRETS, &message).expect("it can be sent");
     assert_eq!(call.url, "http://127.0.0.1:9000/v26.0/100200300/messages");
@@ -174,7 +127,8 @@ fn a_call_goes_to_the_number_with_the_token() {
 
 #[test]
 fn a_platform_shape_is_sent_with_all_its_members() {
-    let template = json!({"name": "aviso", "language": {"code": "es_MX"}, "not_known_to_us": [1, {"deep": true}]});
+    let template =
+        json!({"name": "aviso", "language": {"code": "es_MX"}, "not_known_to_us": [1, {"deep": true}]});
     let body = OutgoingBody::Template { template: template.clone() };
     let call = sent(&json!({}), &SECRETS, &to("5215551112222", body)).expect("it can be sent");
     let wire: serde_json::Value = serde_json::from_slice(&call.body).expect("the body is JSON");
@@ -196,19 +150,11 @@ fn each_kind_of_recipient_and_an_answer_have_their_members() {
     );
     assert_eq!(number["context"], json!({"message_id": "wamid.A1"}));
     assert_eq!(number["biz_opaque_callback_data"], json!("snd_77"));
-    message.to = Recipient::Bsuid {
-        bsuid: "MX.1349".to_owned(),
-    };
+    message.to = Recipient::Bsuid { bsuid: "MX.1349".to_owned() };
     let user = body(&message);
-    assert_eq!(
-        (&user["recipient"], &user["to"]),
-        (&json!("MX.1349"), &Value::Null)
-    );
+    assert_eq!((&user["recipient"], &user["to"]), (&json!("MX.1349"), &Value::Null));
     let group = body(&to("Z3J1cG8x", text("hola")));
-    assert_eq!(
-        (&group["to"], &group["recipient_type"]),
-        (&json!("Z3J1cG8x"), &json!("group"))
-    );
+    assert_eq!((&group["to"], &group["recipient_type"]), (&json!("Z3J1cG8x"), &json!("group")));
 }
 
 #[test]
@@ -218,53 +164,22 @@ fn what_meta_would_refuse_is_refused_in_words() {
         link: link.map(str::to_owned),
         ..OutgoingMedia::default()
     };
-    let north = Location {
-        latitude: 91.0,
-        ..Location::default()
-    };
+    let north = Location { latitude: 91.0, ..Location::default() };
     let bodies = [
         text(""),
         text("é".repeat(4097)),
-        OutgoingBody::Image {
-            image: media(None, None),
-        },
-        OutgoingBody::Image {
-            image: media(Some("1"), Some("https://files.example/a")),
-        },
-        OutgoingBody::Image {
-            image: media(None, Some("/etc/passwd")),
-        },
-        OutgoingBody::Image {
-            image: by_id(None, Some("a.png")),
-        },
-        OutgoingBody::Audio {
-            audio: by_id(Some("words"), None),
-        },
-        OutgoingBody::Sticker {
-            sticker: by_id(Some("words"), None),
-        },
-        OutgoingBody::Template {
-            template: value_of(&"aviso"),
-        },
-        OutgoingBody::Template {
-            template: value_of(&json!({"name": "aviso"})),
-        },
-        OutgoingBody::Reaction {
-            reaction: OutgoingReaction {
-                message_id: String::new(),
-                emoji: None,
-            },
-        },
+        OutgoingBody::Image { image: media(None, None) },
+        OutgoingBody::Image { image: media(Some("1"), Some("https://files.example/a")) },
+        OutgoingBody::Image { image: media(None, Some("/etc/passwd")) },
+        OutgoingBody::Image { image: by_id(None, Some("a.png")) },
+        OutgoingBody::Audio { audio: by_id(Some("words"), None) },
+        OutgoingBody::Sticker { sticker: by_id(Some("words"), None) },
+        OutgoingBody::Template { template: value_of(&"aviso") },
+        OutgoingBody::Template { template: value_of(&json!({"name": "aviso"})) },
+        OutgoingBody::Reaction { reaction: OutgoingReaction { message_id: String::new(), emoji: None } },
         OutgoingBody::Location { location: north },
-        OutgoingBody::Contacts {
-            contacts: value_of(&json!([])),
-        },
-        OutgoingBody::Read {
-            read: ReadMark {
-                message_id: String::new(),
-                typing: false,
-            },
-        },
+        OutgoingBody::Contacts { contacts: value_of(&json!([])) },
+        OutgoingBody::Read { read: ReadMark { message_id: String::new(), typing: false } },
     ];
     refused("refusals_of_a_message", bodies);
     assert_eq!(refusal(text("é".repeat(4096))), None);
@@ -296,12 +211,7 @@ fn nothing_is_sent_without_a_token_a_number_or_a_recipient() {
     assert!(sent(&json!({}), &SECRETS, &to("", text("hola"))).is_err());
     let source = source(&SECRETS, &json!({}));
     for account in ["", "../me", "1/2", "1?x"] {
-        let sender = Sender {
-            source: &source,
-            account,
-            correlation: "snd_77",
-            now: Timestamp::from_secs(0),
-        };
+        let sender = Sender { source: &source, account, correlation: "snd_77", now: Timestamp::from_secs(0) };
         assert!(compose(&sender, &message).is_err(), "{account}");
     }
 }
