@@ -6,7 +6,7 @@ use model::conversation::{Conversation, Identifier};
 use model::delivery::{Attempt, AttemptOf};
 use model::id::{AccountId, ConversationId, SendId};
 use model::page::{Page, PageRequest};
-use model::send::{OutgoingBody, OutgoingMessage, OwedSend, ReadMark, Recipient};
+use model::send::{OutgoingBody, OutgoingMessage, OwedSend, ReadMark, Recipient, SendState};
 use model::source::{Account, Source};
 use platforms::platform::Sender;
 use platforms::registry;
@@ -55,7 +55,7 @@ pub struct MessageQuery {
     /// Those from one account.
     pub account: Option<AccountId>,
     /// Those in one state.
-    pub state: Option<model::send::SendState>,
+    pub state: Option<SendState>,
     /// Those asked for within a span.
     pub span: Span,
 }

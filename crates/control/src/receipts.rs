@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use ipnet::IpNet;
-use model::id::{ReceiptId, SourceId};
+use model::id::{AppId, ReceiptId, SourceId};
 use model::page::{Page, PageRequest};
 use model::receipt::{Reason, Receipt, ReceiptState};
 use model::source::Source;
@@ -117,7 +117,7 @@ impl Receipts<'_> {
         actor.must(if trust { Action::Trust } else { Action::Operate })?;
         self.find(actor, id).await?;
         let subject = id.to_string();
-        // Two people who release at once: the second waits for what the first's release makes of the receipt.
+        // Of two people who release at once, the second is told so: an event without a key would be stored twice.
         match self.0.store.access().claim_key(0, RELEASE, &subject, 0).await? {
             Claim::Fresh => {}
             _ => return Err(Error::conflict("it is being released", "se está liberando")),
@@ -132,12 +132,7 @@ impl Receipts<'_> {
         Ok(appended)
     }
 
-    async fn append(
-        &self,
-        actor: &Actor,
-        id: ReceiptId,
-        trust: bool,
-    ) -> Result<(Appended, model::id::AppId), Error> {
+    async fn append(&self, actor: &Actor, id: ReceiptId, trust: bool) -> Result<(Appended, AppId), Error> {
         let stored = self.stored(actor, id).await?;
         let was_proven = stored.receipt.state == ReceiptState::Unrouted;
         let verified = match stored.prove() {
@@ -191,7 +186,7 @@ impl Receipts<'_> {
         if is_seen { Ok(receipt) } else { Err(Error::NotFound("receipt")) }
     }
 
-    fn app_of(&self, receipt: &Receipt) -> Option<model::id::AppId> {
+    fn app_of(&self, receipt: &Receipt) -> Option<AppId> {
         receipt.source.and_then(|id| self.0.store.routing().source(id).map(|source| source.app))
     }
 }

@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use model::delivery::{Delivery, DeliveryState};
 use model::id::{AppId, DeliveryId, EndpointId, EventId};
-use model::page::{LIMIT_MAX, PageRequest};
+use model::page::{LIMIT_MAX, Page, PageRequest};
 use store::access::Claim;
 use store::deliveries::DeliveryFilter;
 
@@ -128,7 +128,7 @@ impl Replays<'_> {
         actor: &Actor,
         query: ReplayQuery,
         page: PageRequest,
-    ) -> Result<model::page::Page<Delivery>, Error> {
+    ) -> Result<Page<Delivery>, Error> {
         let filter =
             DeliveryFilter { event: None, endpoint: query.endpoint, state: Some(DeliveryState::Dead) };
         let (deliveries, routing) = (self.0.store.deliveries(), self.0.store.routing());

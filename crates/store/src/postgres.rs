@@ -128,10 +128,10 @@ fn tls() -> rustls::ClientConfig {
         // A root that cannot be read is one root less; the handshake says so if it was needed.
         let _ = roots.add(certificate);
     }
-    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    rustls::ClientConfig::builder_with_provider(provider)
+    let crypto = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    rustls::ClientConfig::builder_with_provider(crypto)
         .with_safe_default_protocol_versions()
-        .expect("the provider has the default TLS versions")
+        .expect("the library has the default TLS versions")
         .with_root_certificates(roots)
         .with_no_client_auth()
 }

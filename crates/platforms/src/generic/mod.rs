@@ -1,6 +1,6 @@
 //! Any system that sends webhooks: how it signs, what it calls things and what it wants to hear are settings.
 //!
-//! What a person can write into the settings is read once, in [`settings`], into a plan; everything else follows
+//! What a person can write into the settings is read once, in `settings`, into a plan; everything else follows
 //! the plan. `docs/guides/generic.md` lists the settings.
 
 mod challenge;

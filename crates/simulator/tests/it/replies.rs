@@ -34,7 +34,7 @@ async fn a_received_text_is_replied_to_under_a_key_of_its_own() {
     let replied = bot.wait_for_replies(1, DEADLINE).await.unwrap();
     let call = &api.attempts()[0];
     let expected = json!({
-        "account": "acc_00000000001",
+        "from": "acc_00000000001",
         "to": "5215551112222",
         "type": "text",
         "text": { "body": "dijiste: hola" },
