@@ -12,6 +12,7 @@ use egress::Egress;
 use ingest::Ingest;
 use model::time::Clock;
 use sending::SendingLane;
+use store::hold::Hold;
 use store::{Faults, Location, Store};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -36,6 +37,8 @@ pub struct App {
     shutdown: CancellationToken,
     readiness: Arc<Readiness>,
     tasks: JoinSet<()>,
+    /// Dropped last: the folder is free for the next gateway when everything has ended.
+    _hold: Option<Hold>,
 }
 
 /// What a gateway is started with besides its configuration: the world, passed in.
@@ -63,6 +66,7 @@ impl App {
             .await
             .with_context(|| format!("cannot listen on {}: is another Gancho running?", config.listen))?;
         let address = listener.local_addr()?;
+        let hold = Hold::take(&store_settings(config, &world)?)?;
         let store = open_store(config, &world).await?;
         let egress =
             Egress::new(&egress::Config { allowed: config.egress_allow.clone(), ..Default::default() })?;
@@ -74,7 +78,8 @@ impl App {
         );
         let shutdown = CancellationToken::new();
         let readiness = Arc::new(Readiness::new(store.clone(), ingest.clone()));
-        let mut app = App { address, store, control, shutdown, readiness, tasks: JoinSet::new() };
+        let mut app =
+            App { address, store, control, shutdown, readiness, tasks: JoinSet::new(), _hold: hold };
         app.start_lanes(config, &egress, &world);
         app.start_maintenance(config);
         app.open_doors(config, listener, ingest);
@@ -158,9 +163,13 @@ impl App {
 
 /// Opens the store that the configuration names.
 pub async fn open_store(config: &Config, world: &World) -> anyhow::Result<Store> {
-    let location = Location::parse(config.store.expose())?;
-    let settings = store::Config { location, node: config.node, faults: world.faults.clone() };
+    let settings = store_settings(config, world)?;
     Store::open(&settings, world.clock.clone()).await.context("the store cannot be opened")
+}
+
+fn store_settings(config: &Config, world: &World) -> anyhow::Result<store::Config> {
+    let location = Location::parse(config.store.expose())?;
+    Ok(store::Config { location, node: config.node, faults: world.faults.clone() })
 }
 
 /// Resolves at the first signal to end; a second one ends the process at once.

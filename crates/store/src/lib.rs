@@ -15,6 +15,7 @@ pub mod deliveries;
 mod digest;
 pub mod endpoints;
 pub mod error;
+pub mod hold;
 pub mod events;
 mod filter;
 mod leases;

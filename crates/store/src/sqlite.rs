@@ -93,7 +93,7 @@ fn gone() -> Error {
     Error::Unavailable(EngineError::WriterGone)
 }
 
-fn make_folder(folder: &Path) -> Result<(), Error> {
+pub(crate) fn make_folder(folder: &Path) -> Result<(), Error> {
     use std::os::unix::fs::DirBuilderExt;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.map_err(|error| Error::Config(format!("cannot make the data folder {}: {error}", folder.display())))

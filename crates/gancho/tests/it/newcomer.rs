@@ -2,6 +2,9 @@
 
 use std::process::Command;
 
+use testkit::place::{Engine, Place};
+use testkit::process::{Gancho, free_address};
+
 #[test]
 fn the_demo_ends_well_only_when_everything_arrived_once_and_in_order() {
     let demo = Command::new(env!("CARGO_BIN_EXE_gancho"))
@@ -46,4 +49,29 @@ fn what_sign_signs_verify_accepts_and_an_altered_body_it_refuses() -> std::io::R
     assert!(run("verify", &["--signature", signature], &body)?.status.success());
     assert!(!run("verify", &["--signature", signature], &altered)?.status.success());
     std::fs::remove_dir_all(&folder)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_gateway_on_the_same_folder_is_refused_until_the_first_has_ended() -> anyhow::Result<()> {
+    let place = Place::fresh(Engine::Sqlite).await?.expect("a folder is always there");
+    let binary = std::path::Path::new(env!("CARGO_BIN_EXE_gancho"));
+    let first = Gancho::start(binary, &place, free_address()?, &[]).await?;
+    let second = Gancho::start(binary, &place, free_address()?, &[]).await;
+    assert!(second.is_err(), "two gateways would deliver everything twice");
+    first.kill()?;
+    let after_a_power_cut = Gancho::start(binary, &place, free_address()?, &[]).await?;
+    assert!(after_a_power_cut.stop().await?);
+    Ok(())
+}
+
+#[test]
+fn the_example_file_holds_every_setting() -> std::io::Result<()> {
+    let made = Command::new(env!("CARGO_BIN_EXE_gancho")).args(["config", "example"]).output()?;
+    let kept = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../gancho.example.toml"))?;
+    assert_eq!(
+        String::from_utf8_lossy(&made.stdout),
+        kept,
+        "run `gancho config example > gancho.example.toml`"
+    );
+    Ok(())
 }
