@@ -55,3 +55,57 @@ pub fn classify(exchange: &Exchange, now: Timestamp) -> Verdict {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use egress::{Answer, Failure};
+    use http::{HeaderMap, HeaderValue};
+    use model::delivery::Phases;
+    use std::time::Duration;
+
+    fn answered(status: u16, retry_after: Option<&'static str>, cut: bool) -> Exchange {
+        let mut headers = HeaderMap::new();
+        headers.extend(retry_after.map(|value| (http::header::RETRY_AFTER, HeaderValue::from_static(value))));
+        let cut = cut.then(|| failed(FailureKind::Closed));
+        let answer = Answer { status, headers, body: Bytes::new(), truncated: false, cut };
+        Exchange { phases: Phases::default(), peer: None, result: Ok(answer) }
+    }
+
+    fn failed(kind: FailureKind) -> Failure {
+        Failure { kind, may_have_arrived: true, words: "it broke off".to_owned() }
+    }
+
+    fn verdict(exchange: &Exchange) -> (bool, Health) {
+        let verdict = classify(exchange, Timestamp::from_secs(0));
+        (verdict.outcome == Outcome::Done, verdict.endpoint)
+    }
+
+    #[test]
+    fn only_a_2xx_that_was_read_completely_counts() {
+        for status in [200, 201, 202, 204, 299] {
+            assert_eq!(verdict(&answered(status, None, false)), (true, Health::Works), "{status}");
+            assert_eq!(verdict(&answered(status, None, true)), (false, Health::Fails), "{status} cut");
+        }
+        for status in [300, 301, 302, 307, 400, 401, 404, 429, 500, 503] {
+            assert_eq!(verdict(&answered(status, None, false)), (false, Health::Fails), "{status}");
+        }
+        assert_eq!(verdict(&answered(410, None, false)), (false, Health::Gone));
+    }
+
+    #[test]
+    fn what_the_receiver_asks_for_is_passed_on() {
+        let outcome = classify(&answered(503, Some("120"), false), Timestamp::from_secs(0)).outcome;
+        assert!(
+            matches!(outcome, Outcome::Retry { after: Some(wait), .. } if wait == Duration::from_secs(120))
+        );
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_resolved_may_be_our_own_fault() {
+        let exchange = |kind| Exchange { phases: Phases::default(), peer: None, result: Err(failed(kind)) };
+        assert_eq!(verdict(&exchange(FailureKind::Resolve)), (false, Health::Unclear));
+        assert_eq!(verdict(&exchange(FailureKind::Connect)), (false, Health::Fails));
+    }
+}

@@ -53,3 +53,58 @@ impl Failing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::endpoint::{EndpointState, Format, OnDead, Order, Subscription};
+    use model::id::AppId;
+    use model::retry::RetryPolicy;
+
+    fn endpoint(failing_since: Option<Timestamp>) -> Endpoint {
+        Endpoint {
+            id: EndpointId::from_raw(1),
+            app: AppId::from_raw(1),
+            name: "test".to_owned(),
+            url: "https://example.com".to_owned(),
+            format: Format::Standard,
+            subscription: Subscription::default(),
+            keys: Vec::new(),
+            headers: Vec::new(),
+            retry: RetryPolicy::standard(),
+            concurrency: 1,
+            timeout: Duration::from_secs(1),
+            order: Order::None,
+            on_dead: OnDead::Skip,
+            allow_http: false,
+            state: EndpointState::Enabled,
+            failing_since,
+        }
+    }
+
+    #[test]
+    fn an_endpoint_is_disabled_only_after_failing_through_the_whole_window() {
+        let (failing, start) = (Failing::default(), Timestamp::from_secs(1_000_000));
+        assert_eq!(failing.observe(&endpoint(None), Health::Fails, start), Act::Nothing);
+        let minute = start.plus(Duration::from_secs(60));
+        assert_eq!(failing.observe(&endpoint(None), Health::Fails, minute), Act::Remember(start));
+        let written = endpoint(Some(start));
+        let almost = start.plus(FAILURE_WINDOW - Duration::from_secs(1));
+        assert_eq!(failing.observe(&written, Health::Fails, almost), Act::Nothing);
+        assert_eq!(failing.observe(&written, Health::Fails, start.plus(FAILURE_WINDOW)), Act::Disable);
+    }
+
+    #[test]
+    fn one_success_begins_the_window_anew_and_our_own_trouble_does_not_count() {
+        let (failing, start) = (Failing::default(), Timestamp::from_secs(1_000_000));
+        let late = start.plus(FAILURE_WINDOW);
+        failing.observe(&endpoint(None), Health::Fails, start);
+        assert_eq!(failing.observe(&endpoint(Some(start)), Health::Works, late), Act::Recovered);
+        assert_eq!(failing.observe(&endpoint(None), Health::Fails, late), Act::Nothing);
+        assert_eq!(
+            failing.observe(&endpoint(None), Health::Unclear, late.plus(FAILURE_WINDOW)),
+            Act::Nothing
+        );
+        assert_eq!(failing.observe(&endpoint(None), Health::Gone, late), Act::Disable);
+    }
+}
