@@ -43,6 +43,9 @@ impl Default for Config {
     }
 }
 
+/// How long the rest of a body that is too large may take before it is cut off.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// The way in for webhooks. Cheap to clone.
 #[derive(Clone)]
 pub struct Ingest {
@@ -129,6 +132,9 @@ impl Ingest {
         let (head, body) = request.into_parts();
         let announced = body.size_hint().lower();
         if announced > self.config.body_bytes_max as u64 {
+            let most = announced.min(4 * self.config.body_bytes_max as u64);
+            // A sender that is cut off while it still writes may never see the answer.
+            let _ = tokio::time::timeout(DRAIN_TIMEOUT, drain(body, most)).await;
             return Err(Refusal::TooLarge { max: self.config.body_bytes_max });
         }
         let reading = std::pin::pin!(Limited::new(body, self.config.body_bytes_max).collect());
@@ -241,6 +247,18 @@ impl Ingest {
             }
         });
         refusal.answer()
+    }
+}
+
+/// Reads and forgets a body, at most so many bytes of it.
+async fn drain<B: http_body::Body<Data = Bytes>>(body: B, most: u64) {
+    let mut body = std::pin::pin!(body);
+    let mut read = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        read += frame.data_ref().map_or(0, |data| data.len() as u64);
+        if read >= most {
+            return;
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Sends requests as a platform does: signed, and again when it was not answered with 200.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request};
 use http_body_util::{BodyExt, Full};
@@ -9,6 +11,9 @@ use hyper_util::rt::TokioExecutor;
 use platforms::proof::{Hash, mac};
 
 use crate::scene::APP_SECRET;
+
+/// How long a request may take: longer than the gateway takes to refuse a slow one.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An answer, read to its end.
 #[derive(Clone, Debug)]
@@ -46,10 +51,14 @@ pub async fn send(
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let answer = client.request(request.body(Full::new(body))?).await?;
-    let (head, body) = answer.into_parts();
-    let body = body.collect().await?.to_bytes();
-    Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
+    let exchange = async {
+        let answer = client.request(request.body(Full::new(body))?).await?;
+        let (head, body) = answer.into_parts();
+        let body = body.collect().await?.to_bytes();
+        Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
+    };
+    // Platforms give up too, and send again: a request that was cut off with its server may never end by itself.
+    tokio::time::timeout(PATIENCE, exchange).await?
 }
 
 /// Posts a body as Meta does, with its signature.
