@@ -76,6 +76,7 @@ impl Receipts<'_> {
     pub async fn came(&self, actor: &Actor, id: ReceiptId) -> Result<Option<Came>, Error> {
         actor.must(Action::Read)?;
         let receipt = self.find(actor, id).await?;
+        self.must_be_unshared(actor, &receipt)?;
         let app = self.app_of(&receipt);
         self.0.audit_view(actor, app, "receipt.view", id.to_string()).await;
         Ok(self.0.store.receipts().came(id).await?)
@@ -155,6 +156,7 @@ impl Receipts<'_> {
     /// Reads a request back that may be verified again: one that was refused, or had no owner.
     async fn stored(&self, actor: &Actor, id: ReceiptId) -> Result<Stored, Error> {
         let receipt = self.find(actor, id).await?;
+        self.must_be_unshared(actor, &receipt)?;
         if !matches!(receipt.state, ReceiptState::Rejected | ReceiptState::Unrouted) {
             return Err(Error::conflict(
                 "only refused and unrouted requests are released",
@@ -184,6 +186,15 @@ impl Receipts<'_> {
         let receipt = self.0.store.receipts().get(id).await?;
         let is_seen = actor.app.is_none() || self.app_of(&receipt).is_some_and(|app| actor.sees(app));
         if is_seen { Ok(receipt) } else { Err(Error::NotFound("receipt")) }
+    }
+
+    /// On a source whose accounts belong to several apps, a request may hold what is not the actor's: only who is bound
+    /// to no app looks into it.
+    fn must_be_unshared(&self, actor: &Actor, receipt: &Receipt) -> Result<(), Error> {
+        let routing = self.0.store.routing();
+        let is_shared =
+            receipt.source.is_some_and(|id| routing.accounts_of(id).any(|one| !actor.sees(one.app)));
+        if actor.app.is_some() && is_shared { Err(Error::NotFound("request")) } else { Ok(()) }
     }
 
     fn app_of(&self, receipt: &Receipt) -> Option<AppId> {

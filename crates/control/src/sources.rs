@@ -101,6 +101,7 @@ impl Sources<'_> {
         };
         checked(&source)?;
         source.app = self.0.apps().owner(actor, new.app).await?;
+        self.stands_apart(&source)?;
         self.save(actor, source, "source.create").await
     }
 
@@ -115,7 +116,22 @@ impl Sources<'_> {
         source.allowed_networks = change.allowed_networks.unwrap_or(source.allowed_networks);
         source.rate_per_second = change.rate_per_second.unwrap_or(source.rate_per_second);
         checked(&source)?;
+        self.stands_apart(&source)?;
         self.save(actor, source, "source.update").await
+    }
+
+    /// Refuses a path above or below the path of another app's source: what is appended to one would reach the other.
+    fn stands_apart(&self, source: &Source) -> Result<(), Error> {
+        let Some(path) = &source.path else { return Ok(()) };
+        let routing = self.0.store.routing();
+        let others = routing.sources().filter(|other| other.app != source.app);
+        let is_within =
+            |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'));
+        let mut paths = others.filter_map(|other| other.path.as_deref());
+        if paths.any(|other| is_within(path, other) || is_within(other, path)) {
+            return Err(Error::conflict("another source has this path", "otra fuente tiene esta ruta"));
+        }
+        Ok(())
     }
 
     /// Removes a source; what it has brought stays.

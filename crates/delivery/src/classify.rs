@@ -1,6 +1,6 @@
 //! What an exchange with an endpoint means.
 
-use egress::{Exchange, FailureKind, retry_after};
+use egress::{Exchange, FailureKind, Phase, retry_after};
 use model::retry::Outcome;
 use model::time::Timestamp;
 
@@ -50,8 +50,13 @@ pub fn classify(exchange: &Exchange, now: Timestamp) -> Verdict {
         },
         Err(failure) => Verdict {
             outcome: retry(None, failure.words.clone()),
-            // A name that cannot be resolved may be our own network's fault.
-            endpoint: if failure.kind == FailureKind::Resolve { Health::Unclear } else { Health::Fails },
+            endpoint: match failure.kind {
+                // A name that cannot be resolved may be our own network's fault; what our guard refuses is our rule.
+                FailureKind::Resolve
+                | FailureKind::NotAllowed
+                | FailureKind::Timeout { phase: Phase::Resolve } => Health::Unclear,
+                _ => Health::Fails,
+            },
         },
     }
 }

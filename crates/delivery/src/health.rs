@@ -36,7 +36,10 @@ impl Failing {
         let mut failing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match health {
             Health::Unclear => Act::Nothing,
-            Health::Gone => Act::Disable,
+            Health::Gone => {
+                failing.remove(&endpoint.id);
+                Act::Disable
+            }
             Health::Works => {
                 failing.remove(&endpoint.id);
                 if endpoint.failing_since.is_some() { Act::Recovered } else { Act::Nothing }
@@ -45,6 +48,8 @@ impl Failing {
                 let first = *failing.entry(endpoint.id).or_insert(now);
                 let since = endpoint.failing_since.map_or(first, |written| written.min(first));
                 if now.since(since) >= FAILURE_WINDOW {
+                    // Once enabled again it begins anew.
+                    failing.remove(&endpoint.id);
                     return Act::Disable;
                 }
                 let is_due = endpoint.failing_since.is_none() && now.since(since) >= WRITE_AFTER;
@@ -92,6 +97,15 @@ mod tests {
         let almost = start.plus(FAILURE_WINDOW - Duration::from_secs(1));
         assert_eq!(failing.observe(&written, Health::Fails, almost), Act::Nothing);
         assert_eq!(failing.observe(&written, Health::Fails, start.plus(FAILURE_WINDOW)), Act::Disable);
+    }
+
+    #[test]
+    fn an_endpoint_that_was_enabled_again_has_a_whole_window_anew() {
+        let (failing, start) = (Failing::default(), Timestamp::from_secs(1_000_000));
+        let end = start.plus(FAILURE_WINDOW);
+        failing.observe(&endpoint(None), Health::Fails, start);
+        assert_eq!(failing.observe(&endpoint(Some(start)), Health::Fails, end), Act::Disable);
+        assert_eq!(failing.observe(&endpoint(None), Health::Fails, end), Act::Nothing);
     }
 
     #[test]

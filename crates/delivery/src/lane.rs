@@ -66,6 +66,9 @@ impl DeliveryLane {
 
     fn request(&self, claimed: &Claimed, now: Timestamp) -> Result<Request, String> {
         let endpoint = &claimed.endpoint;
+        if claimed.event.content.is_none() && claimed.original.is_none() {
+            return Err("the content of the event is no longer kept: it cannot be delivered".to_owned());
+        }
         let (body, content_type, signed) = match endpoint.format {
             Format::Standard => {
                 let body = envelope::standard(claimed, &self.store.routing());

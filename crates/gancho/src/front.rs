@@ -12,7 +12,7 @@ use tower_service::Service;
 use crate::listener::Handler;
 
 /// Paths that no source can have.
-const RESERVED: [&str; 3] = ["/v1/", "/api/", "/waba/"];
+const RESERVED: [&str; 4] = ["/v1/", "/api/", "/waba/", "/messages/"];
 
 /// Decides by the path who answers.
 #[derive(Clone)]

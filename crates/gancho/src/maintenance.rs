@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use store::Store;
 use store::retention::Keep;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// How long to rest when nothing is old enough.
@@ -13,10 +14,23 @@ const RETENTION_STEP: Duration = Duration::from_millis(20);
 /// How often the configuration of other nodes is looked for.
 const ROUTING_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Removes what is older than it should be, step by step, until shutdown.
+/// How far the wall clock may run ahead of the time that has really passed before nothing it says is removed.
+const CLOCK_JUMP_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// Removes what is older than it should be, step by step, until shutdown. A clock that jumps ahead makes everything
+/// look old: then nothing is removed until it is put right.
 pub async fn retain(store: Store, keep: Keep, shutdown: CancellationToken) {
+    let (begun, wall) = (Instant::now(), store.clock().now());
     loop {
-        let pause = match store.retention().step(keep).await {
+        let ahead = store.clock().now().since(wall.plus(begun.elapsed()));
+        let step = async {
+            if ahead > CLOCK_JUMP_MAX {
+                tracing::warn!(?ahead, "the clock jumped ahead: nothing is removed until it is put right");
+                return Ok(0);
+            }
+            store.retention().step(keep).await
+        };
+        let pause = match step.await {
             Ok(0) => RETENTION_IDLE,
             Ok(_) => RETENTION_STEP,
             Err(error) => {

@@ -16,21 +16,36 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use store::Store;
+use store::stats::Backlog;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 /// How long the store may take to show that it can write.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long what was seen is good for.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What is asked about.
 pub struct Readiness {
     store: Store,
     ingest: Ingest,
     draining: AtomicBool,
+    /// What the last looks showed: anybody may ask, and asking must not cost the store anything.
+    probed: Mutex<Option<(Instant, Result<(), &'static str>)>>,
+    counted: Mutex<Option<(Instant, Backlog)>>,
 }
 
 impl Readiness {
     /// Ready as long as the store can write.
     pub fn new(store: Store, ingest: Ingest) -> Readiness {
-        Readiness { store, ingest, draining: AtomicBool::new(false) }
+        Readiness {
+            store,
+            ingest,
+            draining: AtomicBool::new(false),
+            probed: Mutex::default(),
+            counted: Mutex::default(),
+        }
     }
 
     /// Not ready from now on.
@@ -45,11 +60,31 @@ impl Readiness {
         if !self.store.is_sound() {
             return Err("the store must be opened anew\n");
         }
-        match tokio::time::timeout(PROBE_TIMEOUT, self.store.stats().ping()).await {
+        let mut probed = self.probed.lock().await;
+        if let Some((at, found)) = *probed
+            && at.elapsed() < LOOK_INTERVAL
+        {
+            return found;
+        }
+        let found = match tokio::time::timeout(PROBE_TIMEOUT, self.store.stats().ping()).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err("the store cannot write\n"),
             Err(_) => Err("the store is slow\n"),
+        };
+        *probed = Some((Instant::now(), found));
+        found
+    }
+
+    async fn backlog(&self) -> Result<Backlog, store::Error> {
+        let mut counted = self.counted.lock().await;
+        if let Some((at, backlog)) = *counted
+            && at.elapsed() < LOOK_INTERVAL
+        {
+            return Ok(backlog);
         }
+        let backlog = self.store.stats().backlog().await?;
+        *counted = Some((Instant::now(), backlog));
+        Ok(backlog)
     }
 }
 
@@ -76,7 +111,7 @@ type Label = [(&'static str, String); 1];
 async fn metrics(
     State(readiness): State<Arc<Readiness>>,
 ) -> Result<impl axum::response::IntoResponse, StatusCode> {
-    let backlog = readiness.store.stats().backlog().await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+    let backlog = readiness.backlog().await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
     let mut registry = Registry::with_prefix("gancho");
     let requests = Family::<Label, Counter>::default();
     for (result, count) in readiness.ingest.metrics().requests_total() {

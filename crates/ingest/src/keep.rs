@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use model::source::Source;
 use store::arrivals::Request;
 
 use platforms::http::Incoming;
@@ -18,10 +19,21 @@ const CREDENTIALS: [&str; 6] = [
     "x-telegram-bot-api-secret-token",
 ];
 
-/// What is kept of a request that was proven genuine: no credential, no query (tokens live there).
-pub(crate) fn genuine(incoming: &Incoming, peer: &str) -> Request {
-    let headers = lines(&incoming.headers, |name| !CREDENTIALS.contains(&name));
-    request(incoming, peer, incoming.path.clone(), headers, incoming.body.clone())
+/// What is kept of a request that was proven genuine: no credential, no query (tokens live there), and nothing that
+/// holds one of the source's own secrets, wherever the sender shows it.
+pub(crate) fn genuine(source: &Source, incoming: &Incoming, peer: &str) -> Request {
+    let secrets: Vec<&str> = source
+        .secrets
+        .iter()
+        .map(|held| held.key.secret.expose())
+        .filter(|secret| !secret.is_empty())
+        .collect();
+    let shows_secret = |text: &str| secrets.iter().any(|secret| text.contains(secret));
+    let headers =
+        lines(&incoming.headers, |name, value| !CREDENTIALS.contains(&name) && !shows_secret(value));
+    let parts: Vec<&str> =
+        incoming.path.split('/').map(|part| if shows_secret(part) { "***" } else { part }).collect();
+    request(incoming, peer, parts.join("/"), headers, incoming.body.clone())
 }
 
 /// What is kept of a request that was refused, so that it can be verified again after its source is corrected:
@@ -31,7 +43,7 @@ pub(crate) fn refused(incoming: &Incoming, peer: &str) -> Request {
         Some(query) => format!("{}?{query}", incoming.path),
         None => incoming.path.clone(),
     };
-    request(incoming, peer, path, lines(&incoming.headers, |_| true), incoming.body.clone())
+    request(incoming, peer, path, lines(&incoming.headers, |_, _| true), incoming.body.clone())
 }
 
 /// What is kept of a request that no source has asked for: that it came, and nothing it said.
@@ -43,12 +55,59 @@ fn request(incoming: &Incoming, peer: &str, path: String, headers: String, body:
     Request { receipt: None, method: incoming.method.to_string(), path, peer: peer.to_owned(), headers, body }
 }
 
-fn lines(headers: &HeaderMap, wanted: impl Fn(&str) -> bool) -> String {
+fn lines(headers: &HeaderMap, wanted: impl Fn(&str, &str) -> bool) -> String {
     let mut lines = String::new();
-    for (name, value) in headers.iter().filter(|(name, _)| wanted(name.as_str())) {
+    for (name, value) in headers {
         // A value may hold any byte but a line end; what is not text is shown as its bytes.
         let value = value.to_str().map_or_else(|_| format!("{:?}", value.as_bytes()), str::to_owned);
-        let _ = writeln!(lines, "{}: {value}", name.as_str());
+        if wanted(name.as_str(), &value) {
+            let _ = writeln!(lines, "{}: {value}", name.as_str());
+        }
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{HeaderValue, Method};
+    use model::id::{AppId, SourceId};
+    use model::secret::{Key, Secret};
+    use model::source::{SecretRole, Settings, SourceSecret, UnknownAccounts};
+    use model::time::Timestamp;
+
+    fn source(secret: &str) -> Source {
+        let key = Key::current(Secret::new(secret));
+        Source {
+            id: SourceId::from_raw(1),
+            app: AppId::from_raw(1),
+            platform: "generic".to_owned(),
+            name: "test".to_owned(),
+            path: None,
+            secrets: vec![SourceSecret { role: SecretRole::Credential, key }],
+            settings: Settings::default(),
+            unknown_accounts: UnknownAccounts::Adopt,
+            allowed_networks: Vec::new(),
+            rate_per_second: None,
+        }
+    }
+
+    #[test]
+    fn no_secret_of_the_source_is_kept_of_a_genuine_request() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-any-token", HeaderValue::from_static("Token hush-hush"));
+        headers.insert("authorization", HeaderValue::from_static("Bearer something"));
+        headers.insert("x-kept", HeaderValue::from_static("kept"));
+        let incoming = Incoming {
+            method: Method::POST,
+            path: "/in/src_1/hush-hush".to_owned(),
+            query: Some("token=hush-hush".to_owned()),
+            headers,
+            body: Bytes::new(),
+            received_at: Timestamp::from_secs(1),
+        };
+        let kept = genuine(&source("hush-hush"), &incoming, "192.0.2.1");
+        assert_eq!(kept.headers, "x-kept: kept\n");
+        assert_eq!(kept.path, "/in/src_1/***");
+    }
 }

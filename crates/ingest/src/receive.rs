@@ -111,14 +111,15 @@ impl Ingest {
             Err(rejection) => return self.rejected(source, &incoming, peer, rejection.0).await,
         };
         if let Some(reply) = platform.handshake(source, &verified) {
-            self.append(source, keep::genuine(&incoming, &peer.to_string()), Verdict::Answered).await?;
+            self.append(source, keep::genuine(source, &incoming, &peer.to_string()), Verdict::Answered)
+                .await?;
             return Ok(answer(reply));
         }
         let events = match platform.parse(source, &verified) {
             Ok(events) => events,
             Err(unreadable) => vec![unrecognised(platform, &incoming, &unreadable)],
         };
-        let request = keep::genuine(&incoming, &peer.to_string());
+        let request = keep::genuine(source, &incoming, &peer.to_string());
         let appended = self.append(source, request, Verdict::Genuine(events.into())).await?;
         self.metrics.events(appended.items_new);
         Ok(answer(platform.acknowledge(source, &verified)))

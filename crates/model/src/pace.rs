@@ -36,7 +36,9 @@ impl Pace {
         let now_ns = i128::from(now.as_millis()) * 1_000_000;
         let interval_ns = i128::try_from(pacing.interval.as_nanos()).unwrap_or(i128::MAX / 1_000_000);
         let ahead_max = interval_ns * i128::from(pacing.burst - 1);
-        let even = self.even_ns.max(now_ns);
+        // Further ahead than turns can bring it: the clock went back, and nobody waits for it to catch up.
+        let is_adrift = self.even_ns - now_ns > ahead_max + interval_ns;
+        let even = if is_adrift { now_ns } else { self.even_ns.max(now_ns) };
         if even - now_ns > ahead_max {
             let wait_ms = (even - ahead_max).div_euclid(1_000_000) + 1;
             return Err(Timestamp::from_millis(i64::try_from(wait_ms).unwrap_or(i64::MAX)));
@@ -68,6 +70,14 @@ mod tests {
         );
         assert_eq!(pace.take(pacing, next), Ok(()));
         assert!(pace.take(pacing, next).is_err());
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_keeps_nobody_waiting_for_it() {
+        let (pacing, mut pace) = (Pacing::per_second(10), Pace::default());
+        let late = Timestamp::from_secs(1_000_000);
+        assert_eq!(pace.take(pacing, late), Ok(()));
+        assert_eq!(pace.take(pacing, late.minus(Duration::from_secs(3600))), Ok(()));
     }
 
     proptest! {

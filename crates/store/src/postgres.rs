@@ -14,6 +14,9 @@ const CONNECTIONS: usize = 12;
 /// How long to wait for a connection before the store counts as unreachable.
 const CONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
 
+/// How long a connection may be silent before its other end counts as gone.
+const SILENCE_MAX: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// The engine for several nodes.
 pub(crate) struct Postgres {
     pool: Pool,
@@ -27,6 +30,13 @@ impl Postgres {
             url.parse().map_err(|_| Error::Config("the PostgreSQL URL cannot be read".to_owned()))?;
         config.application_name("gancho");
         config.connect_timeout(CONNECT_TIMEOUT);
+        // A server that vanished without a word is noticed in seconds, not in hours.
+        config.keepalives_idle(SILENCE_MAX).keepalives_interval(SILENCE_MAX / 5).keepalives_retries(3);
+        config.tcp_user_timeout(SILENCE_MAX);
+        let bounds =
+            "-c lock_timeout=5s -c idle_in_transaction_session_timeout=30s -c tcp_keepalives_idle=10";
+        let options = config.get_options().map_or_else(String::new, |own| format!("{own} "));
+        config.options(format!("{options}{bounds}"));
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_config(config, MakeRustlsConnect::new(tls()), recycling);
         let timeouts = Timeouts {

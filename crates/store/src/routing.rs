@@ -42,6 +42,16 @@ impl Routing {
         self.paths.get(path).and_then(|id| self.sources.get(id))
     }
 
+    /// Every source, in no order.
+    pub fn sources(&self) -> impl Iterator<Item = &Arc<Source>> {
+        self.sources.values()
+    }
+
+    /// Every account of a source, in no order.
+    pub fn accounts_of(&self, source: SourceId) -> impl Iterator<Item = &Account> {
+        self.accounts.values().filter(move |account| account.source == source)
+    }
+
     /// The account a platform calls by this address.
     pub fn account(&self, source: SourceId, address: &str) -> Option<&Account> {
         self.accounts.get(&(source, address.to_owned()))
