@@ -15,6 +15,7 @@ use sending::SendingLane;
 use store::hold::Hold;
 use store::{Faults, Location, Store};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -172,18 +173,29 @@ fn store_settings(config: &Config, world: &World) -> anyhow::Result<store::Confi
     Ok(store::Config { location, node: config.node, faults: world.faults.clone() })
 }
 
-/// Resolves at the first signal to end; a second one ends the process at once.
-pub async fn asked_to_end() -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// The signals that ask a process to end, listened to from the moment this is made: before any door is opened, so that
+/// none is missed.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Listens from now on.
+    pub fn listen() -> anyhow::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
-    tokio::spawn(async move {
-        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-        std::process::exit(130);
-    });
-    Ok(())
+
+    /// Resolves at the first signal to end; a second one ends the process at once.
+    pub async fn asked(mut self) {
+        tokio::select! { _ = self.terminate.recv() => {}, _ = self.interrupt.recv() => {} }
+        tokio::spawn(async move {
+            tokio::select! { _ = self.terminate.recv() => {}, _ = self.interrupt.recv() => {} }
+            std::process::exit(130);
+        });
+    }
 }

@@ -15,7 +15,7 @@ use platforms::proof::{Hash, mac};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::asked_to_end;
+use crate::app::Signals;
 use crate::cli::FloorArgs;
 use crate::listener::{self, Bounds, Handler};
 
@@ -61,13 +61,14 @@ pub async fn serve(args: &FloorArgs) -> anyhow::Result<()> {
         Some(url) => Some((url.parse()?, Client::builder(TokioExecutor::new()).build_http())),
         None => None,
     };
+    let signals = Signals::listen()?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("address={}", listener.local_addr()?);
     let shutdown = CancellationToken::new();
     let bounds = Bounds { connections_max: 4096, per_address_max: 4096, drain: Duration::from_secs(1) };
     let floor = Floor { secret: args.secret.clone(), forward };
     let serving = tokio::spawn(listener::serve(listener, floor, bounds, shutdown.clone()));
-    asked_to_end().await?;
+    signals.asked().await;
     shutdown.cancel();
     serving.await?;
     Ok(())

@@ -17,7 +17,7 @@ use simulator::bot::Attempt;
 use simulator::{Bot, Replies, WhatsApp, whatsapp};
 use store::Store;
 
-use crate::app::{self, World};
+use crate::app::{self, Signals, World};
 use crate::cli::DemoArgs;
 use crate::config::process_environment;
 use crate::settings::Config;
@@ -32,13 +32,14 @@ const STEPS: [&str; 4] = ["message.accepted", "message.sent", "message.delivered
 #[allow(clippy::print_stdout, reason = "what the user asked to see")]
 pub async fn run(args: &DemoArgs) -> anyhow::Result<()> {
     let words = Words::of(process_environment);
+    let signals = Signals::listen()?;
     let stage = Stage::set(args).await?;
     println!("{}", words.demo_begins(&stage.address()));
     let told = stage.play(args.messages, &words).await?;
     println!("\n{}", words.demo_ends(told.messages, told.replies, told.steps));
     if !args.once {
         println!("{}", words.demo_stays(&stage.address(), stage.token.expose()));
-        app::asked_to_end().await?;
+        signals.asked().await;
     }
     stage.strike().await;
     Ok(())

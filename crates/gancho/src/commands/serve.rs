@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 
-use crate::app::{self, App, World};
+use crate::app::{App, Signals, World};
 use crate::settings::Config;
 
 /// Serves.
@@ -11,10 +11,11 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
         // Webhooks still come in: what is configured already must not be lost for want of a token.
         tracing::warn!("no admin token is set: make one with `gancho token`, or set GANCHO_ADMIN_TOKEN");
     }
+    let signals = Signals::listen()?;
     let app = App::start(config, World::real()).await?;
     tracing::info!(address = %app.address(), version = env!("CARGO_PKG_VERSION"), "ready");
     let is_sound = tokio::select! {
-        asked = app::asked_to_end() => { asked?; true }
+        () = signals.asked() => true,
         () = app.unsound() => false,
     };
     tracing::info!("stopping: finishing what is under way");
