@@ -112,18 +112,13 @@ impl DeliveryLane {
         exchange: &Exchange,
         outcome: &Outcome,
     ) -> Attempt {
-        let error = match outcome {
-            Outcome::Done => None,
-            Outcome::Retry { cause, .. } => Some(cause.clone()),
-            Outcome::Refused(cause) | Outcome::Unknown(cause) => Some(cause.clone()),
-        };
         let answer = exchange.result.as_ref().ok();
         Attempt {
             id,
             of: AttemptOf::Delivery(claimed.id),
             number: claimed.attempts + 1,
             status: answer.map(|answer| answer.status),
-            error,
+            error: outcome.cause().map(str::to_owned),
             peer: exchange.peer.map(|peer| peer.to_string()),
             phases: exchange.phases,
             answer_headers: answer.map(|answer| header_lines(&answer.headers)).unwrap_or_default(),

@@ -38,6 +38,16 @@ pub enum Outcome {
     Unknown(String),
 }
 
+impl Outcome {
+    /// Why it was not simply taken, in words.
+    pub fn cause(&self) -> Option<&str> {
+        match self {
+            Outcome::Done => None,
+            Outcome::Retry { cause, .. } | Outcome::Refused(cause) | Outcome::Unknown(cause) => Some(cause),
+        }
+    }
+}
+
 /// What follows an attempt.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Next {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dispatcher::{Lane, LaneError};
 use egress::{Egress, Exchange, Limits, Request, retry_after};
-use model::delivery::{Attempt, AttemptOf, Phases};
+use model::delivery::{Attempt, AttemptOf};
 use model::id::AttemptId;
 use model::retry::{Jitter, Next, Outcome, RetryPolicy};
 use model::source::Source;
@@ -194,21 +194,15 @@ fn interpret(source: &Source, platform: &dyn Platform, exchange: &Exchange, now:
 }
 
 fn attempt(claimed: &ClaimedSend, id: AttemptId, exchange: &Exchange, outcome: &Outcome) -> Attempt {
-    let error = match outcome {
-        Outcome::Done => None,
-        Outcome::Retry { cause, .. } | Outcome::Refused(cause) | Outcome::Unknown(cause) => {
-            Some(cause.clone())
-        }
-    };
     let answer = exchange.result.as_ref().ok();
     Attempt {
         id,
         of: AttemptOf::Send(claimed.send.id),
         number: claimed.send.attempts + 1,
         status: answer.map(|answer| answer.status),
-        error,
+        error: outcome.cause().map(str::to_owned),
         peer: exchange.peer.map(|peer| peer.to_string()),
-        phases: Phases { ..exchange.phases },
+        phases: exchange.phases,
         answer_headers: String::new(),
         answer_excerpt: answer.map(|a| a.body[..a.body.len().min(EXCERPT_MAX)].to_vec()).unwrap_or_default(),
     }

@@ -140,22 +140,13 @@ struct Batch<'a> {
     progress: Vec<Progress>,
     items: Vec<Item<'a>>,
     events: Vec<Vec<Value>>,
-    deliveries: Vec<Vec<Value>>,
     adopted: bool,
 }
 
 impl<'a> Batch<'a> {
     fn new(arrivals: &'a [Arrival], context: Context) -> Batch<'a> {
         let progress = arrivals.iter().map(|arrival| Progress::of(arrival, &context)).collect();
-        Batch {
-            arrivals,
-            context,
-            progress,
-            items: Vec::new(),
-            events: Vec::new(),
-            deliveries: Vec::new(),
-            adopted: false,
-        }
+        Batch { arrivals, context, progress, items: Vec::new(), events: Vec::new(), adopted: false }
     }
 
     /// Says of every item whose it is; what nobody has named stays in quarantine.
@@ -275,9 +266,9 @@ impl<'a> Batch<'a> {
             self.progress[item.arrival].appended.items_new += 1;
         }
         self.items = items;
-        self.deliveries = owed.rows(tx, &self.context).await?;
+        let deliveries = owed.rows(tx, &self.context).await?;
         tx.insert_many(EVENTS, std::mem::take(&mut self.events)).await?;
-        tx.insert_many(DELIVERIES, std::mem::take(&mut self.deliveries)).await
+        tx.insert_many(DELIVERIES, deliveries).await
     }
 
     /// Carries the statuses among the items over to the sends they are about.
