@@ -225,6 +225,8 @@ fn talk() -> Vec<Route> {
             messages::attempts,
         )
         .gives::<deliveries::AttemptsView>(),
+        Route::post("/v1/messages/{id}/cancel", Send, "Cancel a message", messages::cancel)
+            .gives::<messages::MessageView>(),
         Route::post("/messages/send", Send, "Send as WhatzMeAPI does", whatzme::send)
             .asks::<whatzme::From>()
             .takes::<whatzme::SendText>()

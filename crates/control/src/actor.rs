@@ -25,7 +25,7 @@ pub enum Action {
     Read,
     /// Following the messages one has sent.
     FollowMessages,
-    /// Sending messages and marking them as read.
+    /// Sending messages, calling them off, and marking them as read.
     Send,
     /// Replaying, releasing, cancelling, pausing, handing off.
     Operate,

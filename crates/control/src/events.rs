@@ -3,6 +3,7 @@
 use model::event::Event;
 use model::id::{AccountId, AppId, ConversationId, EventId, SourceId};
 use model::page::{Page, PageRequest};
+use platforms::registry;
 use store::events::EventFilter;
 
 pub use crate::listing::Span;
@@ -37,7 +38,8 @@ pub struct EventQuery {
 }
 
 impl Events<'_> {
-    /// One event with its content; where that is the request's own body, it is given beside it. Looking is audited.
+    /// One event with its content; where that is the request's own body, it is given beside it, credentials in it masked.
+    /// Looking is audited.
     pub async fn get(&self, actor: &Actor, id: EventId) -> Result<(Event, Option<bytes::Bytes>), Error> {
         actor.must(Action::Read)?;
         let event = self.find(actor, id).await?;
@@ -45,6 +47,9 @@ impl Events<'_> {
             Some(receipt) => self.0.store.receipts().came(receipt).await?.map(|came| came.body),
             None => None,
         };
+        let source = event.source.and_then(|id| self.0.store.routing().source(id).cloned());
+        let platform = source.as_ref().map(|source| source.platform.as_str());
+        let body = body.map(|body| registry::redacted(platform, body));
         self.0.audit_view(actor, Some(event.app), "event.view", id.to_string()).await;
         Ok((event, body))
     }

@@ -10,7 +10,7 @@ use model::send::{OutgoingBody, OutgoingMessage, OwedSend, ReadMark, Recipient, 
 use model::source::{Account, Source};
 use platforms::platform::Sender;
 use platforms::registry;
-use store::sends::{NewSend, Queued};
+use store::sends::{CalledOff, NewSend, Queued};
 
 use crate::listing::{Span, sift};
 use crate::{Action, Actor, Control, Error, Words};
@@ -118,6 +118,29 @@ impl Messages<'_> {
             key,
         };
         self.send(actor, new).await
+    }
+
+    /// Calls off a message that waits. A call that is under way cannot be taken back.
+    pub async fn cancel(&self, actor: &Actor, id: SendId) -> Result<OwedSend, Error> {
+        actor.must(Action::Send)?;
+        let send = self.find(actor, id).await?;
+        match self.0.store.sends().cancel(id).await? {
+            CalledOff::Done => {}
+            CalledOff::UnderWay => {
+                return Err(Error::conflict(
+                    "it is being sent at this moment and cannot be called off",
+                    "se está enviando en este momento y ya no se puede cancelar",
+                ));
+            }
+            CalledOff::Ended => {
+                return Err(Error::conflict(
+                    "it no longer waits to be sent",
+                    "ya no está a la espera de envío",
+                ));
+            }
+        }
+        self.0.audit(actor, Some(send.app), "message.cancel", id.to_string()).await?;
+        Ok(self.0.store.sends().get(id).await?)
     }
 
     /// One message with where it stands.

@@ -72,14 +72,17 @@ impl Receipts<'_> {
         self.find(actor, id).await
     }
 
-    /// What came in a request; `None` when retention has removed it. Looking is audited.
+    /// What came in a request, credentials in the body masked; `None` when retention has removed it. Looking is audited.
     pub async fn came(&self, actor: &Actor, id: ReceiptId) -> Result<Option<Came>, Error> {
         actor.must(Action::Read)?;
         let receipt = self.find(actor, id).await?;
         self.must_be_unshared(actor, &receipt)?;
         let app = self.app_of(&receipt);
         self.0.audit_view(actor, app, "receipt.view", id.to_string()).await;
-        Ok(self.0.store.receipts().came(id).await?)
+        let came = self.0.store.receipts().came(id).await?;
+        let source = receipt.source.and_then(|id| self.0.store.routing().source(id).cloned());
+        let platform = source.as_ref().map(|source| source.platform.as_str());
+        Ok(came.map(|came| Came { body: registry::redacted(platform, came.body.clone()), ..came }))
     }
 
     /// Receipts, newest first. Who is bound to an app sees those of its sources.
@@ -135,11 +138,9 @@ impl Receipts<'_> {
 
     async fn append(&self, actor: &Actor, id: ReceiptId, trust: bool) -> Result<(Appended, AppId), Error> {
         let stored = self.stored(actor, id).await?;
-        let was_proven = stored.receipt.state == ReceiptState::Unrouted;
         let verified = match stored.prove() {
             Ok(verified) => verified,
-            // Of a proven request no credential is kept, so it is not asked to prove itself twice.
-            Err(_) if was_proven || trust => by_nothing(&stored.incoming, Unsigned::SettingSaysSo),
+            Err(_) if trust => by_nothing(&stored.incoming, Unsigned::AdminSaysSo),
             Err(reason) => return Err(Error::NotGenuine(reason)),
         };
         let verdict = stored.read(&verified)?;
@@ -203,7 +204,12 @@ impl Receipts<'_> {
 }
 
 impl Stored {
+    /// Proves it with today's secrets. One that only had no owner was genuine when it came; it is not asked to prove itself
+    /// twice, because of a genuine request no credential is kept.
     fn prove(&self) -> Result<Verified<'_>, Reason> {
+        if self.receipt.state == ReceiptState::Unrouted {
+            return Ok(by_nothing(&self.incoming, Unsigned::ProvenBefore));
+        }
         let allowed = &self.source.allowed_networks;
         let peer = self.receipt.peer.parse::<IpAddr>().map(|peer| peer.to_canonical());
         let is_allowed = |text: &String| {

@@ -72,9 +72,6 @@ impl Replays<'_> {
             DeliveryState::Pending | DeliveryState::InFlight | DeliveryState::Held => {
                 return Err(Error::conflict("it is still on its way", "todavía está en camino"));
             }
-            DeliveryState::Erased => {
-                return Err(Error::conflict("its content was erased", "su contenido fue borrado"));
-            }
         };
         self.0.audit(actor, Some(app), "delivery.replay", id.to_string()).await?;
         Ok(made)
@@ -159,7 +156,7 @@ impl Replays<'_> {
 
     async fn again(&self, event: EventId, endpoint: EndpointId) -> Result<DeliveryId, Error> {
         if self.0.store.routing().endpoint(endpoint).is_none() {
-            return Err(Error::conflict("its endpoint was removed", "su destino fue eliminado"));
+            return Err(Error::conflict("its endpoint was removed", "su endpoint fue eliminado"));
         }
         Ok(self.0.store.deliveries().replay(event, endpoint).await?)
     }

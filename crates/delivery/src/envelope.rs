@@ -2,7 +2,9 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
 use model::event::Event;
+use platforms::registry;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use store::claims::{Claimed, Original};
@@ -48,7 +50,7 @@ pub fn standard(claimed: &Claimed, routing: &Routing) -> Vec<u8> {
     let envelope = Envelope {
         r#type: event.event_type.as_str(),
         timestamp: event.occurred_at.to_string(),
-        data: data(event, claimed.original.as_ref()),
+        data: data(event, claimed.original.as_ref(), source.map(|source| source.platform.as_str())),
         context: Context {
             platform: source.map(|source| source.platform.as_str()),
             source: event.source.map(|id| id.to_string()),
@@ -64,16 +66,17 @@ pub fn standard(claimed: &Claimed, routing: &Routing) -> Vec<u8> {
     serde_json::to_vec(&envelope).expect("an envelope has text keys only")
 }
 
-/// The content as JSON: its own, or the request's body as JSON, as text, or as `{"base64": …}`.
-fn data(event: &Event, original: Option<&Original>) -> Box<RawValue> {
-    let own = event.content.as_ref().map(|content| content.as_bytes());
-    let bytes = own.or(original.map(|original| original.body.as_slice())).unwrap_or(b"null");
-    if let Ok(json) = serde_json::from_slice::<&RawValue>(bytes) {
+/// The content as JSON: its own, or the request's body, without credentials, as JSON, as text, or as `{"base64": …}`.
+fn data(event: &Event, original: Option<&Original>, platform: Option<&str>) -> Box<RawValue> {
+    let own = || event.content.as_ref().map(|content| Bytes::copy_from_slice(content.as_bytes()));
+    let whole = || original.map(|original| registry::redacted(platform, original.body.clone()));
+    let bytes = own().or_else(whole).unwrap_or(Bytes::from_static(b"null"));
+    if let Ok(json) = serde_json::from_slice::<&RawValue>(&bytes) {
         return json.to_owned();
     }
-    let made = match std::str::from_utf8(bytes) {
+    let made = match std::str::from_utf8(&bytes) {
         Ok(text) => serde_json::value::to_raw_value(text),
-        Err(_) => serde_json::value::to_raw_value(&serde_json::json!({ "base64": BASE64.encode(bytes) })),
+        Err(_) => serde_json::value::to_raw_value(&serde_json::json!({ "base64": BASE64.encode(&bytes) })),
     };
     made.expect("text and a map of text can be written as JSON")
 }

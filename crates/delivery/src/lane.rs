@@ -21,7 +21,8 @@ use store::{Error, Queue, Store};
 
 use crate::classify::{Health, classify};
 use crate::health::{Act, Failing};
-use crate::{envelope, signature};
+use crate::original::PassedOn;
+use crate::{envelope, original, signature};
 
 /// How long a claim lasts: longer than any attempt, shorter than anybody wants to wait after a crash.
 const LEASE: Duration = Duration::from_secs(30);
@@ -69,40 +70,27 @@ impl DeliveryLane {
         if claimed.event.content.is_none() && claimed.original.is_none() {
             return Err("the content of the event is no longer kept: it cannot be delivered".to_owned());
         }
-        let (body, content_type, signed) = match endpoint.format {
-            Format::Standard => {
-                let body = envelope::standard(claimed, &self.store.routing());
-                (body, "application/json".to_owned(), Vec::new())
-            }
-            Format::Platform => self.original(claimed, now)?,
+        let routing = self.store.routing();
+        let PassedOn { body, content_type, signed } = match endpoint.format {
+            Format::Standard => PassedOn {
+                body: Bytes::from(envelope::standard(claimed, &routing)),
+                content_type: "application/json".to_owned(),
+                signed: Vec::new(),
+            },
+            Format::Platform => original::pass_on(claimed, &routing, now)?,
         };
         let mut headers = endpoint.headers.clone();
         headers.push(("content-type".to_owned(), content_type));
         headers.push(("user-agent".to_owned(), self.user_agent.clone()));
         headers.extend(signature::headers(&endpoint.keys, &claimed.event.id.to_string(), now, &body));
-        headers.extend(signed);
         Ok(Request {
+            on_behalf_of: endpoint.app,
             method: Method::POST,
             url: endpoint.url.clone(),
-            headers,
-            body: Bytes::from(body),
+            headers: original::with_signed(headers, signed),
+            body,
             allow_http: endpoint.allow_http,
         })
-    }
-
-    /// The original bytes, signed in the platform's own scheme with the endpoint's current key.
-    fn original(&self, claimed: &Claimed, now: Timestamp) -> Result<(Vec<u8>, String, Headers), String> {
-        let gone = "the original request is no longer kept: it cannot be delivered in the platform's format";
-        let original = claimed.original.as_ref().ok_or(gone)?;
-        let routing = self.store.routing();
-        let source =
-            claimed.event.source.and_then(|id| routing.source(id)).ok_or("its source was removed")?;
-        let platform = platforms::registry::find(&source.platform).ok_or("its platform is not known")?;
-        let key =
-            claimed.endpoint.keys.iter().find(|key| key.is_active(now)).ok_or("the endpoint has no key")?;
-        let signed = platform.sign(source, &key.secret, &original.body, now);
-        let content_type = original.content_type.clone().unwrap_or_else(|| "application/json".to_owned());
-        Ok((original.body.clone(), content_type, signed))
     }
 
     fn attempt_of(
@@ -224,8 +212,6 @@ impl DeliveryLane {
         self.store.arrivals().append(arrival).await.map(|_| ())
     }
 }
-
-type Headers = Vec<(String, String)>;
 
 /// What one attempt came to.
 pub struct Done {

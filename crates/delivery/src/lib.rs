@@ -2,6 +2,7 @@
 
 pub mod lane;
 pub mod envelope;
+mod original;
 pub mod signature;
 pub mod classify;
 pub mod health;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -76,6 +77,7 @@ async fn claim_and_drain<L: Lane>(
     shutdown: &CancellationToken,
     work: &mut JoinSet<()>,
 ) {
+    let ended = Arc::new(Notify::new());
     let mut streak = Streak { lane: lane.name(), failures: 0, pause_max: limits.claim_pause_max };
     // A claim that has begun is never dropped: the items it takes would lie idle until their leases end.
     while room(limits, shutdown, work).await {
@@ -85,10 +87,11 @@ async fn claim_and_drain<L: Lane>(
                 streak.end();
                 let full = claimed.len() >= limit;
                 for item in claimed {
-                    work.spawn(attempt_and_record(Arc::clone(lane), item, limits.record_retries));
+                    let ended = Arc::clone(&ended);
+                    work.spawn(attempt_and_record(Arc::clone(lane), item, limits.record_retries, ended));
                 }
                 if !full {
-                    idle(lane.as_ref(), limits, shutdown, work).await;
+                    idle(lane.as_ref(), limits, shutdown, &ended).await;
                 }
             }
             Err(error) => {
@@ -127,22 +130,24 @@ async fn room(limits: &Limits, shutdown: &CancellationToken, work: &mut JoinSet<
     !shutdown.is_cancelled()
 }
 
-/// Waits for whatever may have made something due: a wake-up, a finished attempt, the poll interval.
-async fn idle<L: Lane>(lane: &L, limits: &Limits, shutdown: &CancellationToken, work: &mut JoinSet<()>) {
+/// Waits for whatever may have made something due, or room for it: a wake-up, an attempt that ended, the poll interval.
+async fn idle<L: Lane>(lane: &L, limits: &Limits, shutdown: &CancellationToken, ended: &Notify) {
     tokio::select! {
         () = shutdown.cancelled() => {}
         () = lane.woken() => {}
-        Some(_) = work.join_next() => {}
+        () = ended.notified() => {}
         () = sleep(limits.poll_interval) => {}
     }
 }
 
-async fn attempt_and_record<L: Lane>(lane: Arc<L>, claimed: L::Claimed, retries: u32) {
+async fn attempt_and_record<L: Lane>(lane: Arc<L>, claimed: L::Claimed, retries: u32, ended: Arc<Notify>) {
     let attempt = AssertUnwindSafe(async { lane.attempt(&claimed).await });
     let done = attempt.catch_unwind().await.unwrap_or_else(|panic| {
         error!(lane = lane.name(), "an attempt panicked: {}", words_of(panic.as_ref()));
         lane.panicked(&claimed)
     });
+    // Its place is free before its record is on the disk.
+    ended.notify_one();
     let mut pause = RECORD_PAUSE_MIN;
     for retries_left in (0..=retries).rev() {
         match contained(async { lane.record(&claimed, &done).await }).await {

@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::config::Config;
-use crate::connector::{Connector, NotOpened};
+use crate::connector::{Connector, NotOpened, ON_BEHALF_OF};
 use crate::error::{Error, Failure, FailureKind, Phase};
 use crate::exchange::{Answer, Exchange, Limits, Request};
 use crate::stream::{Opened, Opening};
@@ -32,6 +32,10 @@ pub struct Egress {
 impl Egress {
     /// Sets up the door: reads the trusted authorities and starts the threads that look up names.
     pub fn new(config: &Config) -> Result<Egress, Error> {
+        Ok(Egress::over(Connector::new(config)?, config))
+    }
+
+    fn over(connector: Connector, config: &Config) -> Egress {
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(config.idle_timeout)
@@ -40,16 +44,17 @@ impl Egress {
             .http1_ignore_invalid_headers_in_responses(true)
             .http1_allow_spaces_after_header_name_in_responses(true)
             .http1_max_buf_size(ANSWER_HEAD_BYTES_MAX)
-            .build(Connector::new(config)?);
-        Ok(Egress { client })
+            .build(connector);
+        Egress { client }
     }
 
     /// Makes one request and reads its answer within the limits; follows no redirect and retries nothing that may
     /// have arrived.
     pub async fn exchange(&self, request: Request, limits: Limits) -> Exchange {
         let started = Instant::now();
+        let app = request.on_behalf_of;
         let mut exchange = match request.into_http() {
-            Ok(request) => self.send(request, &limits).await,
+            Ok(request) => ON_BEHALF_OF.scope(app, self.send(request, &limits)).await,
             Err(failure) => exchanged(Opening::default(), Err(failure)),
         };
         exchange.phases.total = started.elapsed();
@@ -190,4 +195,55 @@ fn broken_transport(cause: &(dyn StdError + 'static)) -> Option<(FailureKind, St
         }
         _ => (FailureKind::Closed, format!("the connection broke before the answer was complete: {error}")),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+    use std::sync::{Arc, Condvar, Mutex};
+
+    use http::Method;
+    use model::id::AppId;
+
+    use super::*;
+
+    fn post(app: i64, host: &str) -> Request {
+        Request {
+            on_behalf_of: AppId::from_raw(app),
+            method: Method::POST,
+            url: format!("https://{host}/"),
+            headers: Vec::new(),
+            body: Bytes::new(),
+            allow_http: false,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_lookup_counts_for_the_app_whose_request_it_is() {
+        let gate = Arc::new((Mutex::new(true), Condvar::new()));
+        let hangs = Arc::clone(&gate);
+        let lookup = move |name: &str| {
+            if name.starts_with("hang") {
+                let held = hangs.0.lock().unwrap();
+                drop(hangs.1.wait_while(held, |is_shut| *is_shut).unwrap());
+            }
+            Ok(vec![IpAddr::from([10, 0, 0, 1])])
+        };
+        let config = Config { roots: crate::config::Roots::Bundled, ..Config::default() };
+        let egress = Egress::over(Connector::with_lookup(&config, lookup).unwrap(), &config);
+        let hung: Vec<_> = (0..100)
+            .map(|n| {
+                let egress = egress.clone();
+                tokio::spawn(async move {
+                    egress.exchange(post(1, &format!("hang{n}.example")), Limits::default()).await
+                })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        let exchange = egress.exchange(post(2, "works.example"), Limits::default()).await;
+        assert_eq!(exchange.result.unwrap_err().kind, FailureKind::NotAllowed, "its name was looked up");
+        assert!(hung.iter().all(|one| !one.is_finished()));
+        *gate.0.lock().unwrap() = false;
+        gate.1.notify_all();
+    }
 }

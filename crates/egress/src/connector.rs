@@ -10,6 +10,7 @@ use std::time::Duration;
 use http::Uri;
 use http::uri::Scheme;
 use hyper_util::rt::TokioIo;
+use model::id::AppId;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
@@ -27,6 +28,12 @@ const ADDRESSES_TRIED_MAX: usize = 4;
 const FOUND_FOR: Duration = Duration::from_secs(30);
 const MISSING_FOR: Duration = Duration::from_secs(5);
 
+tokio::task_local! {
+    /// Whose exchange this task is in the middle of: the client asks for a connection by its address alone, from
+    /// within the exchange that needs it.
+    pub(crate) static ON_BEHALF_OF: AppId;
+}
+
 /// Opens connections for the client's pool.
 #[derive(Clone)]
 pub(crate) struct Connector(Arc<Opener>);
@@ -41,10 +48,18 @@ pub(crate) struct NotOpened {
 
 impl Connector {
     pub(crate) fn new(config: &Config) -> Result<Connector, Error> {
+        Connector::with_lookup(config, system_lookup)
+    }
+
+    /// The same with another way to find the addresses of a name.
+    pub(crate) fn with_lookup<F>(config: &Config, lookup: F) -> Result<Connector, Error>
+    where
+        F: Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync + 'static,
+    {
         let lifetimes = Lifetimes { timeout: config.resolve_timeout, found: FOUND_FOR, missing: MISSING_FOR };
         Ok(Connector(Arc::new(Opener {
             guard: Guard::new(config),
-            resolver: Resolver::start(system_lookup, lifetimes).map_err(Error::Threads)?,
+            resolver: Resolver::start(lookup, lifetimes).map_err(Error::Threads)?,
             tls: TlsConnector::from(Arc::new(tls::client_config(config)?)),
             connect_timeout: config.connect_timeout,
             tls_timeout: config.tls_timeout,
@@ -63,9 +78,10 @@ impl Service<Uri> for Connector {
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         let opener = Arc::clone(&self.0);
+        let app = ON_BEHALF_OF.with(|app| *app);
         Box::pin(async move {
             let mut opening = Opening::default();
-            match opener.open(&uri, &mut opening).await {
+            match opener.open(&uri, app, &mut opening).await {
                 Ok(transport) => Ok(TokioIo::new(Stream::new(transport, opening))),
                 Err(failure) => Err(NotOpened { opening, failure }),
             }
@@ -82,12 +98,12 @@ struct Opener {
 }
 
 impl Opener {
-    async fn open(&self, uri: &Uri, opening: &mut Opening) -> Result<Transport, Failure> {
+    async fn open(&self, uri: &Uri, app: AppId, opening: &mut Opening) -> Result<Transport, Failure> {
         let secure = uri.scheme() == Some(&Scheme::HTTPS);
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
         self.guard.check_port(port).map_err(not_allowed)?;
-        let addresses = timed(&mut opening.resolve, self.vetted(host)).await?;
+        let addresses = timed(&mut opening.resolve, self.vetted(host, app)).await?;
         let (tcp, peer) = timed(&mut opening.connect, self.connect(&addresses, port)).await?;
         opening.peer = Some(peer);
         if !secure {
@@ -97,10 +113,10 @@ impl Opener {
     }
 
     /// The addresses of `host` that the guard lets through: a literal is judged like one that was looked up.
-    async fn vetted(&self, host: &str) -> Result<Vec<IpAddr>, Failure> {
+    async fn vetted(&self, host: &str, app: AppId) -> Result<Vec<IpAddr>, Failure> {
         let found = match host.parse::<IpAddr>() {
             Ok(literal) => Arc::from([literal]),
-            Err(_) => self.resolver.resolve(host).await?,
+            Err(_) => self.resolver.resolve(host, app).await?,
         };
         let (mut vetted, mut denied) = (Vec::new(), None);
         for address in found.iter() {

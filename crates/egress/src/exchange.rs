@@ -8,6 +8,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Method, Uri};
 use http_body_util::Full;
 use model::delivery::Phases;
+use model::id::AppId;
 use model::time::Timestamp;
 use url::Url;
 
@@ -29,6 +30,8 @@ const RESERVED: [&str; 9] = [
 /// One request to make.
 #[derive(Clone, Debug)]
 pub struct Request {
+    /// Whose request it is: one app's must not take what all need.
+    pub on_behalf_of: AppId,
     /// The method.
     pub method: Method,
     /// Where to: `https`, or `http` when allowed; no credentials inside.

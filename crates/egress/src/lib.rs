@@ -6,6 +6,7 @@ mod connector;
 mod error;
 mod exchange;
 mod guard;
+mod lookups;
 mod resolve;
 mod stream;
 mod tls;

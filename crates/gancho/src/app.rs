@@ -27,8 +27,9 @@ use crate::settings::Config;
 
 /// How often work is looked for when nothing announces it.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
-/// How many calls to platforms may be under way at once.
-const SENDS_IN_FLIGHT: usize = 64;
+/// How many calls to platforms may be under way at once. One account alone has half of them, enough for 80 messages a
+/// second that take 800 ms each.
+const SENDS_IN_FLIGHT: usize = 128;
 
 /// A running gateway.
 pub struct App {

@@ -5,6 +5,11 @@ use std::process::ExitCode;
 use clap::Parser;
 use gancho::cli::Cli;
 use gancho::commands;
+use mimalloc::MiMalloc;
+
+/// Requests are read on one thread and freed on the store's: the system's allocator takes locks for that (ADR 3).
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[tokio::main]
 #[allow(clippy::print_stderr, reason = "the last words of a command that failed")]

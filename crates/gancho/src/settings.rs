@@ -187,7 +187,7 @@ pub const SETTINGS: &[Setting] = &[
         key: "deliveries_in_flight",
         doc: (
             "deliveries under way at once, over all endpoints",
-            "entregas en curso a la vez, entre todos los destinos",
+            "entregas en curso a la vez, entre todos los endpoints",
         ),
         default: "512",
         read: |config, text| set(&mut config.deliveries_in_flight, text, "a whole number"),

@@ -8,6 +8,7 @@ use model::source::Source;
 use store::arrivals::Request;
 
 use platforms::http::Incoming;
+use platforms::registry;
 
 /// Headers that show who somebody is; kept of refused requests only, where verifying again needs them.
 const CREDENTIALS: [&str; 6] = [
@@ -19,8 +20,8 @@ const CREDENTIALS: [&str; 6] = [
     "x-telegram-bot-api-secret-token",
 ];
 
-/// What is kept of a request that was proven genuine: no credential, no query (tokens live there), and nothing that
-/// holds one of the source's own secrets, wherever the sender shows it.
+/// What is kept of a request that was proven genuine: no credential, in headers or body, no query (tokens live there),
+/// and no header or part of the path that holds one of the source's own secrets, wherever the sender shows it.
 pub(crate) fn genuine(source: &Source, incoming: &Incoming, peer: &str) -> Request {
     let secrets: Vec<&str> = source
         .secrets
@@ -33,7 +34,8 @@ pub(crate) fn genuine(source: &Source, incoming: &Incoming, peer: &str) -> Reque
         lines(&incoming.headers, |name, value| !CREDENTIALS.contains(&name) && !shows_secret(value));
     let parts: Vec<&str> =
         incoming.path.split('/').map(|part| if shows_secret(part) { "***" } else { part }).collect();
-    request(incoming, peer, parts.join("/"), headers, incoming.body.clone())
+    let body = registry::redacted(Some(&source.platform), incoming.body.clone());
+    request(incoming, peer, parts.join("/"), headers, body)
 }
 
 /// What is kept of a request that was refused, so that it can be verified again after its source is corrected:
@@ -76,12 +78,12 @@ mod tests {
     use model::source::{SecretRole, Settings, SourceSecret, UnknownAccounts};
     use model::time::Timestamp;
 
-    fn source(secret: &str) -> Source {
+    fn source(platform: &str, secret: &str) -> Source {
         let key = Key::current(Secret::new(secret));
         Source {
             id: SourceId::from_raw(1),
             app: AppId::from_raw(1),
-            platform: "generic".to_owned(),
+            platform: platform.to_owned(),
             name: "test".to_owned(),
             path: None,
             secrets: vec![SourceSecret { role: SecretRole::Credential, key }],
@@ -106,8 +108,25 @@ mod tests {
             body: Bytes::new(),
             received_at: Timestamp::from_secs(1),
         };
-        let kept = genuine(&source("hush-hush"), &incoming, "192.0.2.1");
+        let kept = genuine(&source("generic", "hush-hush"), &incoming, "192.0.2.1");
         assert_eq!(kept.headers, "x-kept: kept\n");
         assert_eq!(kept.path, "/in/src_1/***");
+    }
+
+    #[test]
+    fn a_credential_in_the_body_is_kept_of_a_refused_request_only_which_must_be_verified_again() {
+        let body = Bytes::from_static(br#"{"event":"messages.upsert", "apikey":"hush"}"#);
+        let incoming = Incoming {
+            method: Method::POST,
+            path: "/in/src_1".to_owned(),
+            query: None,
+            headers: HeaderMap::new(),
+            body: body.clone(),
+            received_at: Timestamp::from_secs(1),
+        };
+        let kept = |platform| genuine(&source(platform, "key"), &incoming, "192.0.2.1").body;
+        assert_eq!(kept("whatzme"), r#"{"event":"messages.upsert", "apikey":"***"}"#);
+        assert_eq!(kept("generic"), body, "what a platform does not put there itself is not looked for");
+        assert_eq!(refused(&incoming, "192.0.2.1").body, body);
     }
 }

@@ -1,5 +1,6 @@
 //! Conversations and contacts: who is at the other end, and where the talk stands.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::id::{AccountId, ContactId, ConversationId};
@@ -12,15 +13,15 @@ pub const SERVICE_WINDOW: Duration = Duration::from_secs(24 * 3600);
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Identifier {
     /// What sort of name it is: `wa_id`, `bsuid`, `username`, `jid`.
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// The name.
     pub value: String,
 }
 
 impl Identifier {
     /// A name of one sort.
-    pub fn new(kind: &'static str, value: impl Into<String>) -> Identifier {
-        Identifier { kind, value: value.into() }
+    pub fn new(kind: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Identifier {
+        Identifier { kind: kind.into(), value: value.into() }
     }
 }
 

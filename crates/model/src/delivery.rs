@@ -20,20 +20,17 @@ pub enum DeliveryState {
     Dead,
     /// Called off by a person.
     Cancelled,
-    /// Its content was erased before it arrived.
-    Erased,
 }
 
 impl DeliveryState {
     /// Every state, in the order of their stored numbers.
-    pub const ALL: [DeliveryState; 7] = [
+    pub const ALL: [DeliveryState; 6] = [
         DeliveryState::Pending,
         DeliveryState::InFlight,
         DeliveryState::Held,
         DeliveryState::Delivered,
         DeliveryState::Dead,
         DeliveryState::Cancelled,
-        DeliveryState::Erased,
     ];
 
     /// The name in the API.
@@ -45,7 +42,6 @@ impl DeliveryState {
             DeliveryState::Delivered => "delivered",
             DeliveryState::Dead => "dead",
             DeliveryState::Cancelled => "cancelled",
-            DeliveryState::Erased => "erased",
         }
     }
 
@@ -82,6 +78,8 @@ pub struct Delivery {
     pub due_at: Option<Timestamp>,
     /// What the last attempt came to, in words.
     pub last_error: Option<String>,
+    /// The delivery that was made when this one was replayed.
+    pub replayed_by: Option<DeliveryId>,
 }
 
 /// How long each part of an exchange took.

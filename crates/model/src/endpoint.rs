@@ -15,6 +15,9 @@ pub const CONCURRENCY_DEFAULT: u16 = 10;
 /// How long a whole exchange may take, body included, unless the endpoint says otherwise.
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(15);
 
+/// How much of a URL's host an endpoint is called by, in characters.
+const NAME_MAX: usize = 100;
+
 /// Where events of an app are delivered.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
@@ -50,6 +53,32 @@ pub struct Endpoint {
     pub state: EndpointState,
     /// Since when it has only failed; `None` after a success.
     pub failing_since: Option<Timestamp>,
+}
+
+impl Endpoint {
+    /// An endpoint at a URL, enabled and without a key, that gets every event of its app: as it is unless somebody
+    /// decides otherwise. It is called by the URL's host.
+    pub fn new(id: EndpointId, app: AppId, url: impl Into<String>) -> Endpoint {
+        let url = url.into();
+        Endpoint {
+            id,
+            app,
+            name: url.split('/').nth(2).unwrap_or_default().chars().take(NAME_MAX).collect(),
+            url,
+            format: Format::Standard,
+            subscription: Subscription::default(),
+            keys: Vec::new(),
+            headers: Vec::new(),
+            retry: RetryPolicy::standard(),
+            concurrency: CONCURRENCY_DEFAULT,
+            timeout: TIMEOUT_DEFAULT,
+            order: Order::ByConversation,
+            on_dead: OnDead::Skip,
+            allow_http: false,
+            state: EndpointState::Enabled,
+            failing_since: None,
+        }
+    }
 }
 
 /// What an endpoint receives.
@@ -169,8 +198,12 @@ impl Subscription {
     pub fn wants(&self, event_type: &str, source: Option<SourceId>, account: Option<AccountId>) -> bool {
         let by_type = self.types.is_empty() || self.types.iter().any(|pattern| pattern.matches(event_type));
         let by_source = self.sources.is_empty() || source.is_some_and(|id| self.sources.contains(&id));
-        let by_account = self.accounts.is_empty() || account.is_some_and(|id| self.accounts.contains(&id));
-        by_type && by_source && by_account
+        by_type && by_source && self.wants_account(account)
+    }
+
+    /// Whether what happens on an account is wanted at all.
+    pub fn wants_account(&self, account: Option<AccountId>) -> bool {
+        self.accounts.is_empty() || account.is_some_and(|id| self.accounts.contains(&id))
     }
 }
 

@@ -190,14 +190,14 @@ struct ContactView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
     #[serde(flatten)]
-    identifiers: BTreeMap<&'static str, &'a str>,
+    identifiers: BTreeMap<&'a str, &'a str>,
 }
 
 impl ContactView<'_> {
     fn of(party: &Party) -> ContactView<'_> {
         // Strongest first: a later one of the same sort (an old number) does not replace it.
         let identifiers =
-            party.identifiers.iter().rev().map(|name| (name.kind, name.value.as_str())).collect();
+            party.identifiers.iter().rev().map(|name| (&*name.kind, name.value.as_str())).collect();
         ContactView { name: party.name.as_deref(), identifiers }
     }
 }

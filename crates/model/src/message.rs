@@ -274,6 +274,9 @@ pub struct Status {
     /// The platform's own conversation, by which it counts, as the platform tells it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub platform_conversation: Option<Box<RawValue>>,
+    /// What the platform says that has no name of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extra: Option<Box<RawValue>>,
 }
 
 /// An error in the platform's words.
@@ -290,7 +293,7 @@ pub struct PlatformError {
 }
 
 /// What became known of a contact.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct ContactChange {
     /// What the platform calls it: `user_changed_number`.
     pub reason: String,
@@ -303,6 +306,9 @@ pub struct ContactChange {
     /// The platform's words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
+    /// What the platform says that has no name of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extra: Option<Box<RawValue>>,
 }
 
 /// What a platform says about an account: a quality rating, a template's fate, an error.

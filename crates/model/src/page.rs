@@ -1,5 +1,8 @@
 //! Pages of a listing: newest first, by a cursor that is an id.
 
+use crate::id::Id;
+use crate::time::Timestamp;
+
 /// The most rows one page may hold.
 pub const LIMIT_MAX: u32 = 250;
 
@@ -21,6 +24,23 @@ impl PageRequest {
     /// Rows to ask the store for: one more than wanted tells whether there is a next page.
     pub fn fetch_limit(self) -> i64 {
         i64::from(self.limit.clamp(1, LIMIT_MAX)) + 1
+    }
+}
+
+/// The part of the past that is wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Span {
+    /// Not before.
+    pub since: Option<Timestamp>,
+    /// Before.
+    pub until: Option<Timestamp>,
+}
+
+impl Span {
+    /// The raw ids that were made within it: from the first, and below the second.
+    pub fn ids(self) -> (i64, i64) {
+        let first = |at| Id::<()>::first_at(at).raw();
+        (self.since.map_or(i64::MIN, first), self.until.map_or(i64::MAX, first))
     }
 }
 
@@ -46,5 +66,22 @@ impl<T> Page<T> {
     /// The same page of other things.
     pub fn map<U>(self, f: impl FnMut(T) -> U) -> Page<U> {
         Page { items: self.items.into_iter().map(f).collect(), next: self.next }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_is_the_ids_that_were_made_within_it() {
+        let (first, second) = (Timestamp::from_secs(1_800_000_000), Timestamp::from_secs(1_800_000_001));
+        let (from, below) = Span { since: Some(first), until: Some(second) }.ids();
+        assert_eq!(
+            (Id::<()>::from_raw(from).made_at(), Id::<()>::from_raw(below).made_at()),
+            (first, second)
+        );
+        assert!(Id::<()>::from_raw(from - 1).made_at() < first);
+        assert_eq!(Span::default().ids(), (i64::MIN, i64::MAX));
     }
 }

@@ -74,6 +74,8 @@ pub enum Reason {
     SignatureWrong,
     /// The signed time is too far from ours.
     TimestampOutside,
+    /// A header that proves something is there more than once.
+    HeaderRepeated,
     /// No credential was shown.
     CredentialMissing,
     /// The credential is not the one we know.
@@ -98,11 +100,12 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Reason; 14] = [
+    pub const ALL: [Reason; 15] = [
         Reason::SignatureMissing,
         Reason::SignatureMalformed,
         Reason::SignatureWrong,
         Reason::TimestampOutside,
+        Reason::HeaderRepeated,
         Reason::CredentialMissing,
         Reason::CredentialWrong,
         Reason::CredentialExpired,
@@ -122,6 +125,7 @@ impl Reason {
             Reason::SignatureMalformed => "signature_malformed",
             Reason::SignatureWrong => "signature_wrong",
             Reason::TimestampOutside => "timestamp_outside",
+            Reason::HeaderRepeated => "header_repeated",
             Reason::CredentialMissing => "credential_missing",
             Reason::CredentialWrong => "credential_wrong",
             Reason::CredentialExpired => "credential_expired",
@@ -166,6 +170,10 @@ impl Reason {
             Reason::TimestampOutside => (
                 "the signed time is too far from ours: check both clocks, or it is an old request sent again",
                 "la hora firmada está demasiado lejos de la nuestra: revisa ambos relojes, o es una petición antigua repetida",
+            ),
+            Reason::HeaderRepeated => (
+                "a header that proves the sender came more than once: a proxy adds a copy, or somebody tries to mislead",
+                "una cabecera que acredita al emisor llegó más de una vez: un proxy añade una copia o alguien intenta engañar",
             ),
             Reason::CredentialMissing => (
                 "no credential was shown: the sender must send the one configured for this source",

@@ -57,12 +57,12 @@ impl Credential {
     pub(crate) fn prove<'r>(self, source: &Source, request: &'r Incoming) -> Result<Verified<'r>, Rejection> {
         let secrets = source.secrets(SecretRole::Credential, request.received_at);
         match self {
-            Credential::Bearer => proof::by_token(request, proof::bearer_token(request), secrets),
+            Credential::Bearer => proof::by_token(request, proof::bearer_token(request)?, secrets),
             Credential::Basic => {
-                proof::by_token(request, proof::basic_credential(request).as_deref(), secrets)
+                proof::by_token(request, proof::basic_credential(request)?.as_deref(), secrets)
             }
             Credential::Jwt(algorithm) => {
-                proof::by_jwt(request, proof::bearer_token(request), algorithm, secrets)
+                proof::by_jwt(request, proof::bearer_token(request)?, algorithm, secrets)
             }
         }
     }
@@ -77,3 +77,6 @@ impl Credential {
         Some(("authorization".to_owned(), value))
     }
 }
+
+#[cfg(test)]
+mod tests;

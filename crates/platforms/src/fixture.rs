@@ -1,5 +1,7 @@
 //! What the tests of adapters share: a source, a request, and events told as JSON for snapshots.
 
+pub(crate) mod token;
+
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -12,6 +14,7 @@ use model::time::Timestamp;
 use serde_json::{Value, json};
 
 use crate::http::Incoming;
+use crate::platform::{Platform, ToSign};
 
 /// When every request of a test comes, unless it says otherwise.
 pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
@@ -50,6 +53,28 @@ pub(crate) fn post(headers: &[(&str, &str)], body: impl Into<Bytes>) -> Incoming
         body: body.into(),
         received_at: NOW,
     }
+}
+
+/// The headers a platform signs a body with under these keys of an endpoint, for an event `evt_1`.
+pub(crate) fn signed(
+    platform: &dyn Platform,
+    source: &Source,
+    keys: &[&str],
+    body: &[u8],
+    now: Timestamp,
+) -> Vec<(String, String)> {
+    let keys: Vec<Secret> = keys.iter().map(|key| Secret::new(*key)).collect();
+    let keys: Vec<&Secret> = keys.iter().collect();
+    platform.sign(source, &ToSign { keys: &keys, id: "evt_1", body, now })
+}
+
+/// A request with the headers a platform would sign it with.
+pub(crate) fn sealed(platform: &dyn Platform, source: &Source, key: &str, mut request: Incoming) -> Incoming {
+    for (name, value) in signed(platform, source, &[key], &request.body, NOW) {
+        let name = HeaderName::from_bytes(name.as_bytes()).expect("a header's name");
+        request.headers.insert(name, value.parse().expect("a header's value"));
+    }
+    request
 }
 
 /// A GET with a query, at [`NOW`].

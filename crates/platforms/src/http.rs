@@ -24,9 +24,11 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    /// The value of a header, when it is there once and is text.
+    /// The value of a header, when it is there exactly once and is text.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).and_then(|value| value.to_str().ok())
+        let mut values = self.headers.get_all(name).iter();
+        let only = values.next()?;
+        if values.next().is_some() { None } else { only.to_str().ok() }
     }
 
     /// The first value of a query parameter, decoded.

@@ -70,6 +70,12 @@ pub(crate) fn text(value: &RawValue) -> Option<Cow<'_, str>> {
     (!text.is_empty()).then_some(text)
 }
 
+/// A text with a piece of it replaced; the piece must be a part of that very text, not a copy.
+pub(crate) fn replaced(text: &str, piece: &str, with: &str) -> String {
+    let from = piece.as_ptr() as usize - text.as_ptr() as usize;
+    [&text[..from], with, &text[from + piece.len()..]].concat()
+}
+
 /// The items of an array, unread.
 pub(crate) fn items(value: &RawValue) -> Option<Vec<&RawValue>> {
     serde_json::from_str(value.get()).ok()
@@ -127,7 +133,8 @@ impl<'j> Object<'j> {
 
     /// The members that are told nowhere else, as an object; nothing when there are none.
     pub(crate) fn rest(&self, told: impl Fn(&str) -> bool) -> Option<BTreeMap<&str, &'j RawValue>> {
-        let rest: BTreeMap<&str, &RawValue> = self.members().filter(|(key, _)| !told(key)).collect();
+        let rest: BTreeMap<&str, &RawValue> =
+            self.members().filter(|(key, value)| !told(key) && value.get() != "null").collect();
         (!rest.is_empty()).then_some(rest)
     }
 }
@@ -197,6 +204,14 @@ mod tests {
             assert_eq!(object.text(absent), None, "{absent}");
         }
         assert!(object.get("z").is_none() && object.object("l").is_none() && object.items("o").is_none());
+    }
+
+    #[test]
+    fn a_piece_is_replaced_where_it_stands_and_not_where_it_reads_the_same() {
+        let text = r#"{"a":[1],"b":[1] }"#;
+        let read = object(text.as_bytes()).expect("an object");
+        let piece = read.get("b").expect("a member");
+        assert_eq!(replaced(text, piece.get(), "[]"), r#"{"a":[1],"b":[] }"#);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use model::event::NewEvent;
 use model::retry::Outcome;
 use model::secret::Secret;
@@ -38,8 +39,21 @@ pub trait Platform: Sync {
         Reply::empty()
     }
 
-    /// Signs a body in the platform's scheme with an endpoint's own key: the headers to send with it.
-    fn sign(&self, _source: &Source, key: &Secret, body: &[u8], now: Timestamp) -> Vec<(String, String)>;
+    /// A body with the credentials masked that the platform puts into it, the rest byte for byte; `None` where it
+    /// holds none.
+    fn redact(&self, _body: &[u8]) -> Option<Bytes> {
+        None
+    }
+
+    /// Cuts a body down to the items on some accounts, told by the addresses [`Platform::parse`] gives them; items on
+    /// no account have the empty one. What is left keeps the platform's shape and its own bytes. A platform whose
+    /// requests are each about one account has nothing to cut.
+    fn narrow(&self, _body: &[u8], _keep: &dyn Fn(&str) -> bool) -> Narrowed {
+        Narrowed::Whole
+    }
+
+    /// Signs a body in the platform's scheme for an endpoint: the headers to send with it.
+    fn sign(&self, source: &Source, what: &ToSign<'_>) -> Vec<(String, String)>;
 
     /// The call that sends this message, or why the platform cannot.
     fn compose(&self, sender: &Sender<'_>, message: &OutgoingMessage) -> Result<Call, Unsupported>;
@@ -50,6 +64,37 @@ pub trait Platform: Sync {
     /// How fast one account may send; `None` where the platform sets no limit.
     fn pace(&self, _source: &Source) -> Option<Pace> {
         None
+    }
+}
+
+/// What is left of a body when items are cut out of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Narrowed {
+    /// All of it.
+    Whole,
+    /// A part, as a body of the platform's.
+    Part(Bytes),
+    /// Nothing.
+    Nothing,
+}
+
+/// What is signed for an endpoint.
+#[derive(Clone, Copy, Debug)]
+pub struct ToSign<'s> {
+    /// The endpoint's active keys, the current one first; one is enough where a scheme has room for one signature.
+    pub keys: &'s [&'s Secret],
+    /// The id of the event, the same in every attempt; letters, digits and `_`.
+    pub id: &'s str,
+    /// The body.
+    pub body: &'s [u8],
+    /// The present.
+    pub now: Timestamp,
+}
+
+impl<'s> ToSign<'s> {
+    /// The current key.
+    pub fn key(&self) -> Option<&'s Secret> {
+        self.keys.first().copied()
     }
 }
 
@@ -90,10 +135,20 @@ pub struct Pace {
     pub pair_burst: u32,
 }
 
+/// The most events that are made of one request: ten times what the largest platform sends.
+pub(crate) const ITEMS_MAX: usize = 10_000;
+
 /// A verified body that is not the platform's; it is kept as it came.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Unreadable(pub String);
+
+impl Unreadable {
+    /// Says that a request holds more than [`ITEMS_MAX`] items.
+    pub(crate) fn too_many() -> Unreadable {
+        Unreadable(format!("too many items in one request: at most {ITEMS_MAX} are read"))
+    }
+}
 
 /// Why a platform cannot send a message; nothing has been queued.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::{digest, hmac, signature};
+use aws_lc_rs::{hmac, signature};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
@@ -74,12 +74,6 @@ pub fn mac(hash: Hash, key: &[u8], pieces: &[&[u8]]) -> Vec<u8> {
         context.update(piece);
     }
     context.sign().as_ref().to_vec()
-}
-
-/// A name made of a body alone: for schemes that sign an id with a body that has none. Equal bodies share it.
-pub fn body_id(body: &[u8]) -> String {
-    let digest = digest::digest(&digest::SHA256, body);
-    format!("msg_{}", hex::encode(&digest.as_ref()[..16]))
 }
 
 /// Proves a request by an HMAC that was decoded from its header: full length, under any of the keys.
@@ -230,19 +224,23 @@ fn in_time(claims: &Claims, now: Timestamp) -> Result<(), Rejection> {
     if expired || early { Err(Rejection(Reason::CredentialExpired)) } else { Ok(()) }
 }
 
-/// Accepts an unsigned request because the source's settings say so by name. The reason is shown wherever the
-/// source is shown.
+/// Accepts a request that proves nothing by itself, for a reason that the caller has to name.
 pub fn by_nothing<'r>(request: &'r Incoming, _because: Unsigned) -> Verified<'r> {
     Verified { request }
 }
 
-/// The named reasons for which an unsigned request is accepted.
+/// The reasons for which a request that proves nothing by itself is accepted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Unsigned {
     /// The source's settings say `"unsigned": true` or `"scheme": "unsigned"`.
     SettingSaysSo,
     /// A challenge, which carries no event, and the source's settings say `"challenge_open": true`.
     ChallengeOpen,
+    /// A stored request that is read once more: it was accepted as genuine when it came, and what proved it was not
+    /// kept.
+    ProvenBefore,
+    /// A stored request that was refused, and that an admin takes for genuine in so many words.
+    AdminSaysSo,
 }
 
 /// Checks that a signed time is near ours.
@@ -251,20 +249,32 @@ pub fn near(signed_at: Timestamp, now: Timestamp, tolerance: Duration) -> Result
     if apart > tolerance { Err(Rejection(Reason::TimestampOutside)) } else { Ok(()) }
 }
 
+/// The value of a header that proves something; `None` where it is absent. Several copies are refused, because
+/// whoever reads the request before or after us may take another one. What is not text reads as empty, which fits
+/// nothing.
+pub fn proving_header<'r>(request: &'r Incoming, name: &str) -> Result<Option<&'r str>, Rejection> {
+    let mut values = request.headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (_, Some(_)) => Err(Rejection(Reason::HeaderRepeated)),
+        (only, None) => Ok(only.map(|value| value.to_str().unwrap_or_default())),
+    }
+}
+
 /// The password and user of a Basic `Authorization` header, as `user:password`.
-pub fn basic_credential(request: &Incoming) -> Option<String> {
+pub fn basic_credential(request: &Incoming) -> Result<Option<String>, Rejection> {
     let encoded = authorization(request, "basic")?;
-    String::from_utf8(BASE64.decode(encoded).ok()?).ok()
+    let decoded = encoded.and_then(|encoded| BASE64.decode(encoded).ok());
+    Ok(decoded.and_then(|bytes| String::from_utf8(bytes).ok()))
 }
 
 /// The token of a Bearer `Authorization` header.
-pub fn bearer_token(request: &Incoming) -> Option<&str> {
+pub fn bearer_token(request: &Incoming) -> Result<Option<&str>, Rejection> {
     authorization(request, "bearer")
 }
 
-fn authorization<'r>(request: &'r Incoming, scheme: &str) -> Option<&'r str> {
-    let (name, value) = request.header("authorization")?.split_once(' ')?;
-    name.eq_ignore_ascii_case(scheme).then(|| value.trim())
+fn authorization<'r>(request: &'r Incoming, scheme: &str) -> Result<Option<&'r str>, Rejection> {
+    let shown = proving_header(request, "authorization")?.and_then(|value| value.split_once(' '));
+    Ok(shown.filter(|(name, _)| name.eq_ignore_ascii_case(scheme)).map(|(_, value)| value.trim()))
 }
 
 #[cfg(test)]

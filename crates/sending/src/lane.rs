@@ -1,30 +1,33 @@
-//! The lane of sends: claim, pace, compose, call, interpret, record.
+//! The lane of sends: claim, compose, call, interpret, record.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dispatcher::{Lane, LaneError};
 use egress::{Egress, Exchange, Limits, Request, retry_after};
 use model::delivery::{Attempt, AttemptOf};
-use model::id::AttemptId;
+use model::id::{AccountId, AttemptId};
 use model::retry::{Jitter, Next, Outcome, RetryPolicy};
 use model::source::Source;
 use model::time::Timestamp;
 use platforms::http::{Answer, Call};
 use platforms::platform::{Interpreted, Platform, Sender};
 use platforms::registry;
-use store::sends::{ClaimedSend, RecordedSend};
+use store::sends::{ClaimedSend, PacingOf, RecordedSend, WantedSends};
 use store::{Error, Queue, Store};
+use tokio::time::sleep;
 
-use crate::pacing::Paces;
+use crate::pacing;
 
-/// How long a claim lasts: longer than any call. A send whose lease ran out is tried again only if its call was
-/// surely never made, so it is generous.
+/// How long a claim lasts: longer than any call and its record, because a send whose lease ran out is not called again.
 const LEASE: Duration = Duration::from_secs(60);
 /// How long a call may take.
 const DEADLINE: Duration = Duration::from_secs(20);
 /// How long an account is left alone after the platform refused it: its token, its payment, a ban.
 const REST: Duration = Duration::from_secs(300);
+/// The shortest wait for a turn: a fast account then has several at once.
+const TURN_WAIT_MIN: Duration = Duration::from_millis(20);
 /// How much of an answer's body is kept with the attempt, in bytes.
 const EXCERPT_MAX: usize = 4 * 1024;
 
@@ -37,7 +40,9 @@ pub struct SendingLane {
     egress: Egress,
     spread: Spread,
     retry: RetryPolicy,
-    paces: Paces,
+    busy: Busy,
+    /// When the next turn comes, as far as the last claim knew.
+    next_turn: Mutex<Option<Timestamp>>,
     /// Whether platforms may be called over plain http: for simulators on this machine.
     allow_http: bool,
 }
@@ -47,7 +52,8 @@ impl SendingLane {
     pub fn new(store: Store, egress: Egress, spread: Spread, allow_http: bool) -> SendingLane {
         let waits = [2, 10, 60, 300, 1800].map(Duration::from_secs);
         let retry = RetryPolicy { waits: waits.into() };
-        SendingLane { store, egress, spread, retry, paces: Paces::default(), allow_http }
+        let (busy, next_turn) = (Busy::default(), Mutex::default());
+        SendingLane { store, egress, spread, retry, busy, next_turn, allow_http }
     }
 
     fn now(&self) -> Timestamp {
@@ -72,6 +78,7 @@ impl SendingLane {
     ) -> Done {
         let id = self.store.fresh_id();
         let request = Request {
+            on_behalf_of: claimed.send.app,
             method: call.method,
             url: call.url,
             headers: call.headers,
@@ -82,39 +89,80 @@ impl SendingLane {
             self.egress.exchange(request, Limits { deadline: DEADLINE, ..Limits::default() }).await;
         let now = self.now();
         let interpreted = interpret(source, platform, &exchange, now);
-        if interpreted.account_stopped {
-            self.paces.rest(claimed.send.account, now.plus(REST));
-        }
         let number = claimed.send.attempts + 1;
         let next = self.retry.next(number, &interpreted.outcome, now, Jitter((self.spread)()));
         let attempt = attempt(claimed, id, &exchange, &interpreted.outcome);
-        Done::Tried(Box::new(Tried { attempt: Some(attempt), next, message_id: interpreted.message_id }))
+        let rest_until = interpreted.account_stopped.then(|| now.plus(REST));
+        Done { attempt: Some(attempt), next, message_id: interpreted.message_id, rest_until }
+    }
+
+    /// Resolves when the next turn has come; never where none is known to come.
+    async fn turn(&self) {
+        let at = *locked(&self.next_turn);
+        match at {
+            Some(at) => sleep(at.since(self.now()).max(TURN_WAIT_MIN)).await,
+            None => std::future::pending().await,
+        }
     }
 }
 
-/// What became of a claimed send.
-pub enum Done {
-    /// It was tried, or it can never be.
-    Tried(Box<Tried>),
-    /// It must not be tried before.
-    NotBefore(Timestamp),
+/// A send that is ours to attempt, and its place among those of its account.
+pub struct Owed {
+    claimed: ClaimedSend,
+    _place: Place,
 }
 
-/// A send that was tried, or can never be.
-pub struct Tried {
+/// What an attempt came to, or why there was none.
+pub struct Done {
     attempt: Option<Attempt>,
     next: Next,
     message_id: Option<String>,
+    rest_until: Option<Timestamp>,
 }
 
 impl Done {
-    fn dead(cause: String) -> Done {
-        Done::Tried(Box::new(Tried { attempt: None, next: Next::Dead(cause), message_id: None }))
+    /// No call was made, or nobody knows whether one was.
+    fn without_attempt(next: Next) -> Done {
+        Done { attempt: None, next, message_id: None, rest_until: None }
     }
 }
 
+/// How many sends of each account are under way.
+#[derive(Clone, Default)]
+struct Busy(Arc<Mutex<HashMap<AccountId, usize>>>);
+
+impl Busy {
+    fn start(&self, account: AccountId) -> Place {
+        *locked(&self.0).entry(account).or_default() += 1;
+        Place { busy: self.clone(), account }
+    }
+}
+
+/// One send under way; whatever becomes of it, a panic too, its place is free again afterwards.
+struct Place {
+    busy: Busy,
+    account: AccountId,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut busy = locked(&self.busy.0);
+        if let Some(count) = busy.get_mut(&self.account) {
+            *count -= 1;
+            if *count == 0 {
+                busy.remove(&self.account);
+            }
+        }
+    }
+}
+
+/// What a lock guards here stays whole when its holder panics: each change is a single one.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Lane for SendingLane {
-    type Claimed = ClaimedSend;
+    type Claimed = Owed;
     type Done = Done;
 
     fn name(&self) -> &'static str {
@@ -122,56 +170,52 @@ impl Lane for SendingLane {
     }
 
     async fn woken(&self) {
-        self.store.woken(Queue::Sends).await;
+        tokio::select! {
+            () = self.store.woken(Queue::Sends) => {}
+            () = self.turn() => {}
+        }
     }
 
-    async fn claim(&self, limit: usize) -> Result<Vec<ClaimedSend>, LaneError> {
-        self.store.sends().claim(u32::try_from(limit).unwrap_or(u32::MAX), LEASE).await.map_err(failed)
+    async fn claim(&self, limit: usize) -> Result<Vec<Owed>, LaneError> {
+        let routing = self.store.routing();
+        let pacing: PacingOf = Arc::new(move |account| pacing::of_account(&routing, account));
+        let busy = locked(&self.busy.0).clone();
+        let wanted = WantedSends { limit, lease: LEASE, busy, pacing };
+        let turns = self.store.sends().claim(wanted).await.map_err(failed)?;
+        *locked(&self.next_turn) = turns.next_at;
+        let owed = |claimed: ClaimedSend| Owed { _place: self.busy.start(claimed.send.account), claimed };
+        Ok(turns.sends.into_iter().map(owed).collect())
     }
 
-    async fn attempt(&self, claimed: &ClaimedSend) -> Done {
-        let now = self.now();
+    async fn attempt(&self, Owed { claimed, .. }: &Owed) -> Done {
         let (source, platform, address) = match self.sender(claimed) {
             Ok(sender) => sender,
-            Err(cause) => return Done::dead(cause),
+            Err(cause) => return Done::without_attempt(Next::Dead(cause)),
         };
-        if let Some(until) = self.paces.resting(claimed.send.account, now) {
-            return Done::NotBefore(until);
-        }
-        if let Some(pace) = platform.pace(&source)
-            && let Err(at) = self.paces.take(claimed.send.account, claimed.line, pace, now)
-        {
-            return Done::NotBefore(at);
-        }
         let correlation = claimed.send.id.to_string();
-        let sender = Sender { source: &source, account: &address, correlation: &correlation, now };
+        let sender =
+            Sender { source: &source, account: &address, correlation: &correlation, now: self.now() };
         match platform.compose(&sender, &claimed.send.message) {
             Ok(call) => self.call(claimed, &source, platform, call).await,
-            Err(unsupported) => Done::dead(unsupported.to_string()),
+            Err(unsupported) => Done::without_attempt(Next::Dead(unsupported.to_string())),
         }
     }
 
     /// A panic may have come after the call: nobody knows whether the platform took the message.
-    fn panicked(&self, _claimed: &ClaimedSend) -> Done {
+    fn panicked(&self, _owed: &Owed) -> Done {
         let cause = "the call failed inside Gancho; this is a bug, please report it".to_owned();
-        Done::Tried(Box::new(Tried { attempt: None, next: Next::Unknown(cause), message_id: None }))
+        Done::without_attempt(Next::Unknown(cause))
     }
 
-    async fn record(&self, claimed: &ClaimedSend, done: &Done) -> Result<(), LaneError> {
-        match done {
-            Done::NotBefore(at) => self.store.sends().postpone(claimed, *at).await.map_err(failed),
-            Done::Tried(tried) => {
-                let source = self.sender(claimed).ok().map(|(source, ..)| source);
-                let recorded = RecordedSend {
-                    claimed: claimed.clone(),
-                    attempt: tried.attempt.clone(),
-                    next: tried.next.clone(),
-                    message_id: tried.message_id.clone(),
-                    source,
-                };
-                self.store.sends().record(recorded).await.map_err(failed)
-            }
-        }
+    async fn record(&self, owed: &Owed, done: &Done) -> Result<(), LaneError> {
+        let recorded = RecordedSend {
+            claimed: owed.claimed.clone(),
+            attempt: done.attempt.clone(),
+            next: done.next.clone(),
+            message_id: done.message_id.clone(),
+            rest_until: done.rest_until,
+        };
+        self.store.sends().record(recorded).await.map_err(failed)
     }
 }
 

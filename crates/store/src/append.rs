@@ -1,6 +1,5 @@
 //! Appends a batch of arrivals in one transaction: the one statement sequence every acknowledged byte goes through.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use model::conversation::Party;
@@ -18,6 +17,7 @@ use crate::error::Error;
 use crate::owed::{DELIVERIES, Owed};
 use crate::parties::{self, Meeting, Talk};
 use crate::routing::{self, Routing};
+use crate::runs::Entry;
 use crate::value::Value;
 use crate::{dedupe, sources, statuses};
 
@@ -59,10 +59,6 @@ const EVENTS: Into = Into {
 };
 /// How often a batch is run again because the configuration changed under it.
 pub(crate) const STALE_TRIES_MAX: u32 = 3;
-
-/// Why the original bytes of a request are not given to one of the apps that share it.
-const SHARED: &str =
-    "the request also holds items of another app: its original bytes are not this app's alone";
 
 /// What a batch is appended under.
 pub(crate) struct Context {
@@ -129,8 +125,6 @@ struct Progress {
     receipt: Option<ReceiptId>,
     items: u32,
     unrouted: u32,
-    /// Whose items it carries.
-    apps: BTreeSet<AppId>,
     appended: Appended,
 }
 
@@ -140,13 +134,23 @@ struct Batch<'a> {
     progress: Vec<Progress>,
     items: Vec<Item<'a>>,
     events: Vec<Vec<Value>>,
+    /// What those events are found by.
+    entries: Vec<Entry>,
     adopted: bool,
 }
 
 impl<'a> Batch<'a> {
     fn new(arrivals: &'a [Arrival], context: Context) -> Batch<'a> {
         let progress = arrivals.iter().map(|arrival| Progress::of(arrival, &context)).collect();
-        Batch { arrivals, context, progress, items: Vec::new(), events: Vec::new(), adopted: false }
+        Batch {
+            arrivals,
+            context,
+            progress,
+            items: Vec::new(),
+            events: Vec::new(),
+            entries: Vec::new(),
+            adopted: false,
+        }
     }
 
     /// Says of every item whose it is; what nobody has named stays in quarantine.
@@ -162,7 +166,6 @@ impl<'a> Batch<'a> {
                     self.progress[at].unrouted += 1;
                     continue;
                 };
-                self.progress[at].apps.insert(app);
                 let caused_ids = std::array::from_fn(|_| self.context.ids.next(self.context.now));
                 let id = self.context.ids.next(self.context.now);
                 let owner = arrival.source.as_ref().map_or(app.raw(), |source| source.id.raw());
@@ -256,19 +259,26 @@ impl<'a> Batch<'a> {
             for (event_type, id) in item.caused.iter().zip(item.caused_ids) {
                 let told = Told { id, event_type };
                 // Envelope and conversation id say all there is to say.
-                self.events.push(self.row(item, told, Some("{}".to_owned()), None));
-                self.owe(&mut owed, item, told);
+                self.tell(&mut owed, item, told, Some("{}".to_owned()));
             }
             let told = Told { id: item.id, event_type: item.new.event_type.as_str() };
             let content = item.new.content.to_json(item.new.party.as_ref());
-            self.events.push(self.row(item, told, content, item.print));
-            self.owe(&mut owed, item, told);
+            self.tell(&mut owed, item, told, content);
             self.progress[item.arrival].appended.items_new += 1;
         }
         self.items = items;
         let deliveries = owed.rows(tx, &self.context).await?;
         tx.insert_many(EVENTS, std::mem::take(&mut self.events)).await?;
+        dedupe::keep(tx, std::mem::take(&mut self.entries)).await?;
         tx.insert_many(DELIVERIES, deliveries).await
+    }
+
+    fn tell(&mut self, owed: &mut Owed, item: &Item<'_>, told: Told<'_>, content: Option<String>) {
+        // What an item causes happens as often as the item does: only that has a key.
+        let key = item.print.filter(|_| told.id == item.id);
+        self.entries.push(Entry { event: told.id, key, conversation: item.conversation });
+        self.events.push(self.row(item, told, content, key));
+        self.owe(owed, item, told);
     }
 
     /// Carries the statuses among the items over to the sends they are about.
@@ -321,17 +331,13 @@ impl<'a> Batch<'a> {
                 continue;
             }
             if endpoint.format == Format::Platform {
-                let progress = &self.progress[item.arrival];
-                let is_whole = told.id == item.id && progress.receipt.is_some();
+                let is_whole = told.id == item.id && self.progress[item.arrival].receipt.is_some();
                 // The original bytes are owed once for the request, not once for each of its items.
                 if !is_whole || !owed.original(endpoint.id, item.arrival) {
                     continue;
                 }
-                let held = progress.is_shared().then_some(SHARED);
-                owed.add(endpoint, told.id, line, held);
-            } else {
-                owed.add(endpoint, told.id, line, None);
             }
+            owed.add(endpoint, told.id, line);
             self.progress[item.arrival].appended.deliveries += 1;
         }
     }
@@ -393,7 +399,7 @@ impl Progress {
             Verdict::Unrouted(_) => ReceiptState::Unrouted,
         };
         let appended = Appended { receipt, state, items: 0, items_new: 0, deliveries: 0 };
-        Progress { receipt, items: 0, unrouted: 0, apps: BTreeSet::new(), appended }
+        Progress { receipt, items: 0, unrouted: 0, appended }
     }
 
     fn conclude(&mut self, arrival: &Arrival) {
@@ -406,11 +412,6 @@ impl Progress {
             (0, _) => ReceiptState::Accepted,
             _ => ReceiptState::Unrouted,
         };
-    }
-
-    /// Whether the request also holds what belongs to somebody else, or to nobody yet.
-    fn is_shared(&self) -> bool {
-        self.apps.len() > 1 || self.unrouted > 0
     }
 
     fn reason(&self, arrival: &Arrival) -> Option<Reason> {

@@ -9,7 +9,7 @@ use model::receipt::{Reason, ReceiptState};
 use model::source::Source;
 
 use crate::append;
-use crate::batch::Batcher;
+use crate::batch::{Batch, Batcher};
 use crate::error::Error;
 use crate::{Inner, Queue, routing};
 
@@ -82,7 +82,7 @@ pub struct Arrivals {
 
 impl Arrivals {
     pub(crate) fn start(inner: Arc<Inner>) -> Arrivals {
-        let run = Arc::new(move |batch: Arc<[Arrival]>| {
+        let run = Arc::new(move |batch: Arc<Batch<Arrival, Appended>>| {
             let inner = Arc::clone(&inner);
             Box::pin(async move { append_fresh(&inner, batch).await }) as _
         });
@@ -97,7 +97,10 @@ impl Arrivals {
 }
 
 /// Appends a batch under the current configuration, reading that anew when another node has changed it.
-async fn append_fresh(inner: &Arc<Inner>, batch: Arc<[Arrival]>) -> Result<Vec<Appended>, Error> {
+async fn append_fresh(
+    inner: &Arc<Inner>,
+    batch: Arc<Batch<Arrival, Appended>>,
+) -> Result<Vec<Appended>, Error> {
     for _ in 0..append::STALE_TRIES_MAX {
         let context = append::Context {
             routing: inner.routing.current(),
@@ -105,8 +108,10 @@ async fn append_fresh(inner: &Arc<Inner>, batch: Arc<[Arrival]>) -> Result<Vec<A
             now: inner.clock.now(),
         };
         let job = Arc::clone(&batch);
-        let done =
-            inner.db.write(move |tx| Box::pin(async move { append::run(tx, &job, context).await })).await?;
+        let done = inner
+            .db
+            .write(move |tx| Box::pin(async move { append::run(tx, job.items(), context).await }))
+            .await?;
         if done.stale {
             routing::refresh(inner).await?;
             continue;

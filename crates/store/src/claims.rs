@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
 use model::endpoint::{Endpoint, EndpointState, Format};
 use model::event::{Event, EventType};
-use model::id::{DeliveryId, EndpointId, EventId};
+use model::id::{AccountId, AppId, DeliveryId, EndpointId, EventId, ReceiptId};
 use model::time::Timestamp;
 
 use crate::Inner;
@@ -56,7 +57,18 @@ pub struct Original {
     /// The media type it was sent with.
     pub content_type: Option<String>,
     /// The body.
-    pub body: Vec<u8>,
+    pub body: Bytes,
+    /// Where something of the event's app came in it. Read for endpoints of format `platform` only.
+    pub places: Vec<Place>,
+}
+
+/// Where the events of an app came in a request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// On which account, if on any.
+    pub account: Option<AccountId>,
+    /// What the platform calls the account; empty where there is none.
+    pub address: String,
 }
 
 /// What a claim may take.
@@ -243,15 +255,7 @@ async fn load(tx: &mut Tx, taken: Vec<Taken>, token: i64) -> Result<Vec<Claimed>
     for (one, rows) in taken.into_iter().zip(events) {
         let read = rows.first().and_then(|row| event(row).ok());
         let (event, mut is_intact) = read.unwrap_or_else(|| (unreadable(one.event, &one.endpoint), false));
-        let wants_original = event.content.is_none() || one.endpoint.format == Format::Platform;
-        let body = match event.receipt.filter(|_| wants_original) {
-            Some(receipt) => {
-                tx.fetch_one("SELECT headers, body, body_check FROM bodies WHERE id = ?1", &[receipt.into()])
-                    .await?
-            }
-            None => None,
-        };
-        let original = body.map(|row| original(&row));
+        let original = original_of(tx, &event, one.endpoint.format).await?;
         is_intact &=
             original.as_ref().is_none_or(|read| read.as_ref().is_ok_and(|(_, is_intact)| *is_intact));
         claimed.push(Claimed {
@@ -304,14 +308,42 @@ pub(crate) fn event(row: &Row) -> Result<(Event, bool), Error> {
     Ok((event, intact))
 }
 
-fn original(row: &Row) -> Result<(Original, bool), Error> {
+/// The request an event came in, where it is wanted and still kept.
+async fn original_of(
+    tx: &mut Tx,
+    event: &Event,
+    format: Format,
+) -> Result<Option<Result<(Original, bool), Error>>, Error> {
+    let is_passed_on = format == Format::Platform;
+    let Some(receipt) = event.receipt.filter(|_| is_passed_on || event.content.is_none()) else {
+        return Ok(None);
+    };
+    let sql = "SELECT headers, body, body_check FROM bodies WHERE id = ?1";
+    let Some(row) = tx.fetch_one(sql, &[receipt.into()]).await? else {
+        return Ok(None);
+    };
+    let places = if is_passed_on { places_of(tx, receipt, event.app).await? } else { Vec::new() };
+    Ok(Some(original(&row, places)))
+}
+
+/// Reads the addresses too: the configuration in memory may not know an account yet that this very request has brought.
+async fn places_of(tx: &mut Tx, receipt: ReceiptId, app: AppId) -> Result<Vec<Place>, Error> {
+    let sql = "SELECT account, (SELECT address FROM accounts WHERE id = came.account)
+        FROM (SELECT DISTINCT account FROM events WHERE receipt = ?1 AND app = ?2) AS came";
+    let rows = tx.fetch_all(sql, &[receipt.into(), app.into()]).await?;
+    let place =
+        |row: &Row| Ok(Place { account: row.opt_id(0)?, address: row.opt_text(1)?.unwrap_or_default() });
+    rows.iter().map(place).collect()
+}
+
+fn original(row: &Row, places: Vec<Place>) -> Result<(Original, bool), Error> {
     let headers = row.text(0)?;
     let content_type = headers
         .lines()
         .filter_map(|line| line.split_once(": "))
         .find(|(name, _)| name.eq_ignore_ascii_case("content-type"))
         .map(|(_, value)| value.to_owned());
-    let body = row.bytes(1)?.to_vec();
+    let body = Bytes::copy_from_slice(row.bytes(1)?);
     let is_intact = check_of(&body) == row.int(2)?;
-    Ok((Original { content_type, body }, is_intact))
+    Ok((Original { content_type, body, places }, is_intact))
 }

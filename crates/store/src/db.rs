@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use futures_util::future::BoxFuture;
 
-use crate::dedupe::Known;
 use crate::error::Error;
 use crate::postgres::Postgres;
+use crate::runs::Runs;
 use crate::sqlite::Sqlite;
 use crate::value::{Row, Value};
 
@@ -86,8 +86,8 @@ impl Into {
 pub(crate) struct Tx {
     engine: Engine,
     faults: Faults,
-    /// What the one writer of an embedded store knows of dedupe keys, once it was read.
-    pub(crate) known: Option<Known>,
+    /// What the one writer of an embedded store knows of its events, once it was read.
+    pub(crate) runs: Option<Runs>,
 }
 
 pub(crate) enum Engine {
@@ -97,7 +97,7 @@ pub(crate) enum Engine {
 
 impl Tx {
     pub(crate) fn new(engine: Engine, faults: Faults) -> Tx {
-        Tx { engine, faults, known: None }
+        Tx { engine, faults, runs: None }
     }
 
     pub(crate) fn engine(&mut self) -> &mut Engine {
@@ -106,6 +106,21 @@ impl Tx {
 
     pub(crate) fn into_engine(self) -> Engine {
         self.engine
+    }
+
+    /// Comes before the transaction's own statements, BEGIN and COMMIT; the others do it by themselves.
+    pub(crate) fn step(&self) -> Result<(), Error> {
+        self.faults.step()
+    }
+
+    /// A job begins: what it changes in memory may have to be undone.
+    pub(crate) fn begin_job(&mut self) {
+        self.runs.iter_mut().for_each(Runs::begin_job);
+    }
+
+    /// What the job under way has changed is not so after all.
+    pub(crate) fn undo_job(&mut self) {
+        self.runs.iter_mut().for_each(Runs::undo_job);
     }
 
     /// Runs a statement and says how many rows it touched.
@@ -121,9 +136,7 @@ impl Tx {
     pub(crate) async fn execute_many(&mut self, sql: &str, lists: &[Vec<Value>]) -> Result<Vec<u64>, Error> {
         self.faults.step()?;
         match &mut self.engine {
-            Engine::Sqlite(connection) => {
-                lists.iter().map(|args| crate::sqlite::execute(connection, sql, args)).collect()
-            }
+            Engine::Sqlite(connection) => crate::sqlite::execute_many(connection, sql, lists),
             Engine::Postgres(client) => crate::postgres::execute_many(client, sql, lists).await,
         }
     }
@@ -150,9 +163,7 @@ impl Tx {
     ) -> Result<Vec<Vec<Row>>, Error> {
         self.faults.step()?;
         match &mut self.engine {
-            Engine::Sqlite(connection) => {
-                lists.iter().map(|args| crate::sqlite::fetch(connection, sql, args)).collect()
-            }
+            Engine::Sqlite(connection) => crate::sqlite::fetch_many(connection, sql, lists),
             Engine::Postgres(client) => crate::postgres::fetch_many(client, sql, lists).await,
         }
     }
@@ -222,7 +233,7 @@ impl Faults {
         self.0.swap(0, Ordering::SeqCst) < 0
     }
 
-    fn step(&self) -> Result<(), Error> {
+    pub(crate) fn step(&self) -> Result<(), Error> {
         if self.0.load(Ordering::Relaxed) <= 0 {
             return Ok(());
         }

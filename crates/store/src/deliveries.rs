@@ -214,5 +214,6 @@ fn delivery(row: &Row) -> Result<Delivery, Error> {
         attempts: u32::try_from(row.int(4)?).unwrap_or(u32::MAX),
         due_at: row.opt_time(5)?,
         last_error: row.opt_text(6)?,
+        replayed_by: None,
     })
 }

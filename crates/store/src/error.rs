@@ -14,7 +14,7 @@ pub enum Error {
     #[error("the store cannot be reached, try again: {0}")]
     Unavailable(#[source] EngineError),
     /// A sync failed, so nobody knows what is on the disk: the process must stop and read it anew.
-    #[error("a write did not reach the disk: the process must restart")]
+    #[error("a write did not reach the disk: see to the disk, then start again")]
     Fatal,
     /// The lease has passed to someone else; what was done under it is not recorded.
     #[error("the lease has passed to someone else")]
@@ -77,6 +77,9 @@ impl Error {
         match self {
             Error::DiskFull | Error::Fatal | Error::Busy | Error::Injected => true,
             Error::Unavailable(EngineError::Postgres(error)) => error.is_closed(),
+            Error::Unavailable(EngineError::Sqlite(error)) => {
+                error.sqlite_error_code() == Some(rusqlite::ErrorCode::SystemIoFailure)
+            }
             Error::Unavailable(engine) => matches!(engine, EngineError::Pool(_) | EngineError::WriterGone),
             _ => false,
         }
@@ -87,6 +90,7 @@ impl Error {
         match self {
             Error::DiskFull => || Error::DiskFull,
             Error::Fatal => || Error::Fatal,
+            Error::Injected => || Error::Injected,
             _ => || Error::Busy,
         }
     }
@@ -96,6 +100,7 @@ impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Error {
         use rusqlite::ErrorCode;
         match error.sqlite_error_code() {
+            _ if crate::sync::is_failure(&error) => Error::Fatal,
             Some(ErrorCode::DiskFull) => Error::DiskFull,
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Error::Corrupt(error.to_string()),
             Some(ErrorCode::ConstraintViolation) => Error::Conflict("it is there already"),

@@ -16,6 +16,7 @@ mod digest;
 pub mod endpoints;
 pub mod error;
 pub mod hold;
+mod log;
 pub mod events;
 mod filter;
 mod leases;
@@ -28,11 +29,15 @@ pub mod receipts;
 pub mod records;
 pub mod retention;
 pub mod routing;
+mod runs;
 pub mod sends;
+mod sent;
 pub mod sources;
 mod sqlite;
 pub mod stats;
 mod statuses;
+mod sync;
+mod turns;
 mod value;
 
 use std::path::PathBuf;
@@ -109,6 +114,8 @@ pub(crate) struct Inner {
     pub(crate) leases: Leases,
     /// The endpoint at which the last claim ended; the next one begins after it.
     pub(crate) claimed_last: AtomicI64,
+    /// The account at which the last claim of sends ended; the next one begins after it.
+    pub(crate) sends_claimed_last: AtomicI64,
     deliveries_woken: Notify,
     sends_woken: Notify,
 }
@@ -144,6 +151,7 @@ impl Store {
             routing: RoutingTable::default(),
             leases: Leases::default(),
             claimed_last: AtomicI64::new(0),
+            sends_claimed_last: AtomicI64::new(0),
             deliveries_woken: Notify::new(),
             sends_woken: Notify::new(),
         });

@@ -40,20 +40,12 @@ struct OwedRow {
     endpoint: Arc<Endpoint>,
     event: EventId,
     line: Option<i64>,
-    /// Why it is held from the start, if it is.
-    held: Option<&'static str>,
 }
 
 impl Owed {
-    pub(crate) fn add(
-        &mut self,
-        endpoint: &Arc<Endpoint>,
-        event: EventId,
-        line: Option<i64>,
-        held: Option<&'static str>,
-    ) {
-        let line = line.filter(|_| endpoint.order == Order::ByConversation && held.is_none());
-        self.rows.push(OwedRow { endpoint: Arc::clone(endpoint), event, line, held });
+    pub(crate) fn add(&mut self, endpoint: &Arc<Endpoint>, event: EventId, line: Option<i64>) {
+        let line = line.filter(|_| endpoint.order == Order::ByConversation);
+        self.rows.push(OwedRow { endpoint: Arc::clone(endpoint), event, line });
     }
 
     /// Whether the original bytes of a request are owed to an endpoint for the first time.
@@ -70,18 +62,17 @@ impl Owed {
         let row = |owed: OwedRow| {
             let id: DeliveryId = context.ids.next(context.now);
             let is_head = owed.line.is_none_or(|line| occupied.insert((owed.endpoint.id.raw(), line)));
-            let due_at = (is_head && owed.held.is_none()).then_some(context.now);
-            let state = if owed.held.is_some() { DeliveryState::Held } else { DeliveryState::Pending };
+            let due_at = is_head.then_some(context.now);
             vec![
                 id.into(),
                 owed.event.into(),
                 owed.endpoint.id.into(),
                 Value::from(owed.line),
-                Value::Int(state.code()),
+                Value::Int(DeliveryState::Pending.code()),
                 Value::Int(0),
                 Value::Int(0),
                 Value::from(due_at),
-                Value::from(owed.held),
+                Value::Null,
             ]
         };
         Ok(self.rows.into_iter().map(row).collect())

@@ -90,7 +90,7 @@ impl Postgres {
     {
         let mut open = self.begin(begin).await?;
         let tx = open.0.as_mut().expect("it was just opened");
-        let result = job(tx).await;
+        let result = job(tx).await.and_then(|done| tx.step().map(|()| done));
         let end = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
         if let Engine::Postgres(client) = tx.engine() {
             let ended = client.batch_execute(end).await;
@@ -105,6 +105,7 @@ impl Postgres {
 
     /// Begins on a connection that is alive: those from before the server's restart are closed, one by one.
     async fn begin(&self, begin: &str) -> Result<OpenTransaction, Error> {
+        self.faults.step()?;
         let mut tries_left = CONNECTIONS;
         loop {
             let client = self.pool.get().await?;

@@ -9,7 +9,7 @@ use model::id::{DeliveryId, EndpointId};
 use model::retry::Next;
 use model::time::Timestamp;
 
-use crate::batch::Batcher;
+use crate::batch::{Batch, Batcher};
 use crate::db::{Column, Into, Tx};
 use crate::error::Error;
 use crate::leases::Lease;
@@ -57,15 +57,18 @@ pub struct Recorded {
     pub next: Next,
 }
 
+/// Whether the lease was still good.
+type IsOurs = Result<(), ()>;
+
 /// The batched way in for records.
 #[derive(Clone)]
 pub(crate) struct Recorder {
-    batcher: Batcher<Recorded, Result<(), ()>>,
+    batcher: Batcher<Recorded, IsOurs>,
 }
 
 impl Recorder {
     pub(crate) fn start(inner: Arc<Inner>) -> Recorder {
-        let run = Arc::new(move |batch: Arc<[Recorded]>| {
+        let run = Arc::new(move |batch: Arc<Batch<Recorded, IsOurs>>| {
             let inner = Arc::clone(&inner);
             Box::pin(async move { record_all(&inner, batch).await }) as _
         });
@@ -78,19 +81,19 @@ impl Recorder {
 }
 
 /// Records a batch of attempts in one transaction. On an embedded store the leases are checked, and given back, here.
-async fn record_all(inner: &Arc<Inner>, batch: Arc<[Recorded]>) -> Result<Vec<Result<(), ()>>, Error> {
-    let embedded = inner.db.is_embedded();
+async fn record_all(inner: &Arc<Inner>, batch: Arc<Batch<Recorded, IsOurs>>) -> Result<Vec<IsOurs>, Error> {
     let now = inner.clock.now();
-    let mut ours = vec![true; batch.len()];
-    if embedded {
-        for (mine, one) in ours.iter_mut().zip(batch.iter()) {
-            *mine = inner.leases.pin(one.id.raw(), one.lease.token);
-        }
-    }
-    let job = Arc::clone(&batch);
-    let outcome =
-        inner.db.write(move |tx| Box::pin(async move { record(tx, &job, ours, now, embedded).await })).await;
-    for one in batch.iter().filter(|_| embedded) {
+    let (job, leases) = (Arc::clone(&batch), Arc::clone(inner));
+    let outcome = inner
+        .db
+        .write(move |tx| {
+            Box::pin(async move {
+                let ours = job.items().iter().map(|one| pin(&leases, one)).collect();
+                record(tx, job.items(), ours, now, leases.db.is_embedded()).await
+            })
+        })
+        .await;
+    for one in batch.items().iter().filter(|_| inner.db.is_embedded()) {
         match outcome {
             Ok(_) => inner.leases.release(one.id.raw(), one.lease.token),
             Err(_) => inner.leases.unpin(one.id.raw(), one.lease.token),
@@ -101,6 +104,11 @@ async fn record_all(inner: &Arc<Inner>, batch: Arc<[Recorded]>) -> Result<Vec<Re
         inner.wake(Queue::Deliveries);
     }
     Ok(recorded.into_iter().map(|ours| if ours { Ok(()) } else { Err(()) }).collect())
+}
+
+/// Whether the lease is still good; if so it stays so while the record is written.
+fn pin(inner: &Inner, one: &Recorded) -> bool {
+    !inner.db.is_embedded() || inner.leases.pin(one.id.raw(), one.lease.token)
 }
 
 async fn record(

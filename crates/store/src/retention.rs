@@ -18,6 +18,8 @@ use crate::{Store, dedupe};
 const STEP_ROWS: i64 = 500;
 /// How long answers and early statuses are kept.
 const ANSWERS_KEPT: Duration = Duration::from_secs(24 * 3600);
+/// How long turns that accounts have taken are kept: longer than any pace looks back.
+const TURNS_KEPT: Duration = Duration::from_secs(3600);
 /// Any number, as long as every node uses the same one.
 const LOCK: i64 = 0x6b65_6570;
 
@@ -115,6 +117,9 @@ const DELETE_ANSWERS: &str = "DELETE FROM idempotency WHERE (key1, key2) IN
     (SELECT key1, key2 FROM idempotency WHERE made_at < ?1 ORDER BY made_at LIMIT ?2)";
 const DELETE_PARKED: &str = "DELETE FROM parked WHERE (account, message_id, state_name) IN
     (SELECT account, message_id, state_name FROM parked WHERE parked_at < ?1 ORDER BY parked_at LIMIT ?2)";
+const DELETE_TURNS: &str = "DELETE FROM turns WHERE (account, line) IN
+    (SELECT account, line FROM turns WHERE even_ns < ?1 AND (rest_until IS NULL OR rest_until < ?2)
+    ORDER BY even_ns LIMIT ?3) AND even_ns < ?1";
 
 async fn step(tx: &mut Tx, keep: Keep, now: Timestamp) -> Result<u64, Error> {
     tx.lock(vec![LOCK]).await?;
@@ -131,7 +136,8 @@ async fn step(tx: &mut Tx, keep: Keep, now: Timestamp) -> Result<u64, Error> {
     tx.execute_many(DELETE_ATTEMPTS, &ids(&sends)?).await?;
     tx.execute_many(DELETE_SEND, &ids(&sends)?).await?;
     let gone = bodies.len() + events.len() + receipts.len() + sends.len();
-    Ok(gone as u64 + refused(tx, keep.refused_max).await? + answers(tx, now.minus(ANSWERS_KEPT)).await?)
+    let gone = gone as u64 + turns(tx, now.minus(TURNS_KEPT)).await?;
+    Ok(gone + refused(tx, keep.refused_max).await? + answers(tx, now.minus(ANSWERS_KEPT)).await?)
 }
 
 impl Aging {
@@ -219,11 +225,18 @@ async fn answers(tx: &mut Tx, end: Timestamp) -> Result<u64, Error> {
     Ok(tx.execute(DELETE_ANSWERS, &args).await? + tx.execute(DELETE_PARKED, &args).await?)
 }
 
+/// Turns that lie so far back that they keep nothing from leaving, by the clock of whichever node.
+async fn turns(tx: &mut Tx, end: Timestamp) -> Result<u64, Error> {
+    let end_ns = end.as_millis().saturating_mul(1_000_000);
+    tx.execute(DELETE_TURNS, &[Value::Int(end_ns), end.into(), Value::Int(STEP_ROWS)]).await
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runs;
 
-    const STATEMENTS: [&str; 20] = [
+    const STATEMENTS: [&str; 22] = [
         BODIES.candidates,
         EVENTS.candidates,
         RECEIPTS.candidates,
@@ -232,10 +245,11 @@ mod tests {
         DELETE_RECEIPT,
         DELETE_EVENT,
         DELETE_SEND,
-        dedupe::FIRST_BUCKET,
-        dedupe::YOUNG_IN_BUCKET,
-        dedupe::DELETE_BUCKET,
-        dedupe::DELETE_FILTER,
+        runs::OLDEST_RUN,
+        runs::DELETE_KEYS,
+        runs::DELETE_CONVERSATIONS,
+        runs::DELETE_RUN,
+        runs::DELETE_FILTER,
         DELETE_DELIVERIES,
         DELETE_ATTEMPTS,
         DELETE_ATTEMPTS_OF_EVENT,
@@ -244,6 +258,7 @@ mod tests {
         OLDEST_REFUSED,
         DELETE_ANSWERS,
         DELETE_PARKED,
+        DELETE_TURNS,
     ];
 
     #[test]

@@ -1,6 +1,6 @@
 //! SQLite: one writer thread that shares its commits, and a few readers.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +14,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::db::{Engine, Faults, Into, Tx};
 use crate::error::{EngineError, Error};
+use crate::log::{Copier, Soundness};
+use crate::sync;
 use crate::value::{Row, Value};
 
 /// The oldest SQLite we run on: 3.51.3 ended a bug that could corrupt a write-ahead log.
@@ -28,9 +30,20 @@ const READERS: usize = 3;
 const STATEMENTS_KEPT: usize = 256;
 
 /// A job in the queue: runs inside a transaction, where there is one, and afterwards tells its caller how it ended.
-type Job = Box<dyn FnOnce(Option<&mut Tx>) -> Told + Send>;
+type Job = Box<dyn FnOnce(Option<&mut Tx>, Place) -> Ran + Send>;
 /// Tells the caller, once it is known whether the commit reached the disk.
 type Told = Box<dyn FnOnce(Option<Error>) + Send>;
+/// Whom to tell, and how the job failed if it did: it may have taken the whole transaction with it.
+type Ran = (Told, Option<Error>);
+
+/// Where in its transaction a job stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Nothing came before it: if it fails, the whole transaction is undone.
+    First,
+    /// If it fails, what came before it stays: it runs in a savepoint.
+    After,
+}
 
 /// The embedded engine.
 pub(crate) struct Sqlite {
@@ -50,13 +63,19 @@ impl Sqlite {
             )));
         }
         make_folder(folder)?;
+        sync::mend(folder)?;
         let file = folder.join("gancho.db");
-        let failed = Arc::new(AtomicBool::new(false));
-        let connection = open_writer(&file)?;
-        let writer = start_writer(Tx::new(Engine::Sqlite(connection), faults.clone()), Arc::clone(&failed))?;
+        let connection = Tx::new(Engine::Sqlite(open_writer(&file)?), faults.clone());
         let readers: Result<Vec<_>, Error> =
             (0..READERS).map(|_| start_reader(&file, faults.clone())).collect();
-        Ok(Sqlite { writer, readers: readers?, next_reader: Default::default(), failed })
+        let readers = readers?;
+        // By now the log is there too.
+        sync::names(folder)?;
+        let failed = Arc::new(AtomicBool::new(false));
+        let soundness = Soundness { folder: folder.to_owned(), has_failed: Arc::clone(&failed) };
+        let copier = Copier::start(&file, soundness.clone())?;
+        let writer = start_writer(connection, copier, soundness)?;
+        Ok(Sqlite { writer, readers, next_reader: Default::default(), failed })
     }
 
     pub(crate) async fn write<T, F>(&self, job: F) -> Result<T, Error>
@@ -67,7 +86,10 @@ impl Sqlite {
         if self.failed.load(Ordering::Acquire) {
             return Err(Error::Fatal);
         }
-        let (job, answer) = boxed_write(job);
+        let (job, answer) = boxed(|tx, place| match place {
+            Place::First => contained(|| finish(job(tx))),
+            Place::After => in_savepoint(tx, job),
+        });
         self.writer.send(job).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
@@ -77,7 +99,7 @@ impl Sqlite {
         T: Send + 'static,
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>> + Send + 'static,
     {
-        let (job, answer) = boxed_read(job);
+        let (job, answer) = boxed(|tx, _| contained(|| finish(job(tx))));
         let reader = self.next_reader.fetch_add(1, Ordering::Relaxed) % self.readers.len();
         self.readers[reader].send(job).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
@@ -95,11 +117,14 @@ fn gone() -> Error {
 
 pub(crate) fn make_folder(folder: &Path) -> Result<(), Error> {
     use std::os::unix::fs::DirBuilderExt;
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.map_err(|error| Error::Config(format!("cannot make the data folder {}: {error}", folder.display())))
+    let cannot = |error| Error::Config(format!("cannot make the data folder {}: {error}", folder.display()));
+    let folder = std::path::absolute(folder).map_err(cannot)?;
+    let fresh: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(cannot)?;
+    fresh.into_iter().filter_map(Path::parent).try_for_each(sync::names)
 }
 
-fn open_writer(file: &PathBuf) -> Result<Connection, Error> {
+pub(crate) fn open_writer(file: &Path) -> Result<Connection, Error> {
     let connection = Connection::open(file)?;
     // The timeout comes first: two processes that open at once must wait for each other, not fail.
     connection.busy_timeout(Duration::from_secs(5))?;
@@ -108,7 +133,8 @@ fn open_writer(file: &PathBuf) -> Result<Connection, Error> {
     connection.pragma_update(None, "locking_mode", "NORMAL")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
+    // By itself SQLite would tell nobody of a sync that fails while the log is copied: we have it copied.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "journal_size_limit", 67_108_864)?;
     connection.pragma_update(None, "foreign_keys", "OFF")?;
     // A savepoint keeps the pages it may have to give back: in memory, not in a file beside the log.
@@ -127,40 +153,29 @@ fn open_writer(file: &PathBuf) -> Result<Connection, Error> {
 fn harden(connection: &Connection) -> Result<(), Error> {
     use rusqlite::config::DbConfig;
     connection.pragma_update(None, "trusted_schema", "OFF")?;
-    connection.pragma_update(None, "cache_size", -65_536)?;
+    connection.pragma_update(None, "cache_size", -16_384)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    // Without it a statement is compiled anew whenever a value that its plan looked at is bound again.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
     Ok(())
 }
 
-fn boxed_write<T, F>(job: F) -> (Job, oneshot::Receiver<Result<T, Error>>)
-where
-    T: Send + 'static,
-    F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>> + Send + 'static,
-{
+fn boxed<T: Send + 'static>(
+    run: impl FnOnce(&mut Tx, Place) -> Result<T, Error> + Send + 'static,
+) -> (Job, oneshot::Receiver<Result<T, Error>>) {
     let (tell, answer) = oneshot::channel();
-    let job: Job = Box::new(move |tx| {
-        let outcome = tx.map_or_else(|| Err(gone()), |tx| in_savepoint(tx, job));
-        Box::new(move |commit_error| {
+    let job: Job = Box::new(move |tx, place| {
+        let outcome = tx.map_or_else(|| Err(gone()), |tx| run(tx, place));
+        let failure = outcome.as_ref().err().map(same);
+        let told: Told = Box::new(move |commit_error| {
             // Nobody may be waiting any more; what happened has happened.
             let _ = tell.send(match commit_error {
                 Some(error) => Err(error),
                 None => outcome,
             });
-        })
-    });
-    (job, answer)
-}
-
-fn boxed_read<T, F>(job: F) -> (Job, oneshot::Receiver<Result<T, Error>>)
-where
-    T: Send + 'static,
-    F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>> + Send + 'static,
-{
-    let (tell, answer) = oneshot::channel();
-    let job: Job = Box::new(move |tx| {
-        let outcome = tx.map_or_else(|| Err(gone()), |tx| contained(|| finish(job(tx))));
-        Box::new(move |_| drop(tell.send(outcome)))
+        });
+        (told, failure)
     });
     (job, answer)
 }
@@ -173,10 +188,15 @@ where
     run_text(tx, "SAVEPOINT job")?;
     let outcome = contained(|| finish(job(tx)));
     if outcome.is_err() {
-        run_text(tx, "ROLLBACK TO job")?;
+        tx.undo_job();
     }
-    run_text(tx, "RELEASE job")?;
-    outcome
+    let undone = if outcome.is_err() { run_text(tx, "ROLLBACK TO job") } else { Ok(()) };
+    let closed = undone.and_then(|()| run_text(tx, "RELEASE job"));
+    if closed.is_err() {
+        // What cannot be taken back alone is taken back with everything. After an error of the disk SQLite has done so.
+        let _ = run_text(tx, "ROLLBACK");
+    }
+    outcome.and_then(|done| closed.map(|()| done))
 }
 
 /// A panic is the failure of the operation it happened in; the thread goes on.
@@ -201,78 +221,93 @@ fn run_text(tx: &mut Tx, sql: &str) -> Result<(), Error> {
     }
 }
 
-fn start_writer(mut tx: Tx, failed: Arc<AtomicBool>) -> Result<mpsc::Sender<Job>, Error> {
+fn start_writer(mut tx: Tx, copier: Copier, soundness: Soundness) -> Result<mpsc::Sender<Job>, Error> {
     let (send, mut jobs) = mpsc::channel::<Job>(QUEUE_MAX);
     spawn("store-writer", move || {
-        while let Some(first) = jobs.blocking_recv() {
-            let told = run_group(&mut tx, first, &mut jobs);
-            match told {
-                (told, None) => told.into_iter().for_each(|tell| tell(None)),
-                (told, Some(error)) => {
-                    if is_sync_failure(&error) {
-                        tracing::error!(%error, "a sync failed: the store accepts nothing more");
-                        failed.store(true, Ordering::Release);
-                    }
-                    refuse(told, &error);
-                }
-            }
-            if failed.load(Ordering::Acquire) {
-                return;
+        while let Some(first) = jobs.blocking_recv().filter(|_| soundness.is_given()) {
+            let (told, outcome) = run_group(&mut tx, first, &mut jobs);
+            let outcome = soundness.note(outcome);
+            told.into_iter().for_each(|tell| tell(outcome.as_ref().err().map(same)));
+            if let (Ok(()), Engine::Sqlite(connection)) = (outcome, tx.engine()) {
+                // Whoever writes next is told.
+                let _ = soundness.note(copier.after_commit(connection));
             }
         }
+        soundness.leave(tx);
     })?;
     Ok(send)
 }
 
-/// Runs what is waiting in one transaction; returns whom to tell, and why the commit failed if it did.
-fn run_group(
-    tx: &mut Tx,
-    first: Job,
-    jobs: &mut mpsc::Receiver<Job>,
-) -> (Vec<Told>, Option<rusqlite::Error>) {
-    let mut told = Vec::new();
-    if let Err(error) = run_plain(tx, "BEGIN IMMEDIATE") {
-        told.push(first(None));
-        return (told, Some(error));
+/// Runs what is waiting in one transaction; returns whom to tell, and what became of it. What comes meanwhile is left
+/// for the next one: its senders would otherwise all wait for each other, and half of the machine with them.
+fn run_group(tx: &mut Tx, first: Job, jobs: &mut mpsc::Receiver<Job>) -> (Vec<Told>, Result<(), Error>) {
+    let begun = begin(tx);
+    if begun.is_err() {
+        return (vec![first(None, Place::First).0], begun);
     }
-    told.push(first(Some(&mut *tx)));
-    while told.len() < JOBS_PER_COMMIT_MAX {
-        let Ok(job) = jobs.try_recv() else { break };
-        told.push(job(Some(&mut *tx)));
+    let mut left = jobs.len().min(JOBS_PER_COMMIT_MAX - 1);
+    let (mut told, mut broken, mut next) = (Vec::new(), Ok(()), Some(first));
+    while let Some(job) = next.take() {
+        let place = if told.is_empty() { Place::First } else { Place::After };
+        tx.begin_job();
+        let (tell, failure) = job(Some(&mut *tx), place);
+        match failure {
+            Some(error) if place == Place::First && !matches!(error, Error::Fatal) => {
+                tell(None);
+                broken = begin_anew(tx);
+            }
+            failure => {
+                told.push(tell);
+                if is_over(tx) || matches!(failure, Some(Error::Fatal)) {
+                    broken = Err(failure.unwrap_or_else(gone));
+                }
+            }
+        }
+        if broken.is_ok() && left > 0 {
+            next = jobs.try_recv().ok();
+            left -= 1;
+        }
     }
-    let committed = run_plain(tx, "COMMIT");
-    if committed.is_err() {
+    let outcome = broken.and_then(|()| tx.step()).and_then(|()| run_text(tx, "COMMIT"));
+    if outcome.is_err() {
         // After a full disk SQLite may have rolled back already; a second time does no harm.
-        let _ = run_plain(tx, "ROLLBACK");
+        let _ = run_text(tx, "ROLLBACK");
         // It may have let go of what is stored after all.
-        tx.known = None;
+        tx.runs = None;
     }
-    (told, committed.err())
+    (told, outcome)
 }
 
-fn run_plain(tx: &mut Tx, sql: &str) -> Result<(), rusqlite::Error> {
-    match tx.engine() {
-        Engine::Sqlite(connection) => connection.prepare_cached(sql)?.execute([]).map(|_| ()),
-        Engine::Postgres(_) => Err(rusqlite::Error::InvalidQuery),
-    }
+fn begin(tx: &mut Tx) -> Result<(), Error> {
+    tx.step()?;
+    run_text(tx, "BEGIN IMMEDIATE")
 }
 
-fn refuse(told: Vec<Told>, error: &rusqlite::Error) {
-    for tell in told {
-        tell(Some(match error.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::DiskFull) => Error::DiskFull,
-            _ if is_sync_failure(error) => Error::Fatal,
-            _ => Error::Unavailable(EngineError::Sqlite(rusqlite::Error::SqliteFailure(
-                ffi::Error::new(error.sqlite_error().map_or(ffi::SQLITE_ERROR, |inner| inner.extended_code)),
-                Some(error.to_string()),
-            ))),
-        }));
-    }
+/// Undoes a transaction in which only one job has run, and failed.
+fn begin_anew(tx: &mut Tx) -> Result<(), Error> {
+    tx.undo_job();
+    // After an error of the disk SQLite has done so already.
+    let _ = run_text(tx, "ROLLBACK");
+    run_text(tx, "BEGIN IMMEDIATE")
 }
 
-fn is_sync_failure(error: &rusqlite::Error) -> bool {
-    let code = error.sqlite_error().map(|inner| inner.extended_code);
-    code.is_some_and(|code| [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_DIR_FSYNC].contains(&code))
+/// Whether SQLite has ended the transaction by itself, as it does when the disk fails in the middle of a job. Another
+/// job would then be a transaction of its own.
+fn is_over(tx: &mut Tx) -> bool {
+    matches!(tx.engine(), Engine::Sqlite(connection) if connection.is_autocommit())
+}
+
+/// The same error for everybody who shared a commit.
+fn same(error: &Error) -> Error {
+    match error {
+        Error::Unavailable(EngineError::Sqlite(inner)) => {
+            let code = inner.sqlite_error().map_or(ffi::SQLITE_ERROR, |inner| inner.extended_code);
+            let said = rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some(inner.to_string()));
+            Error::Unavailable(EngineError::Sqlite(said))
+        }
+        Error::Corrupt(what) => Error::Corrupt(what.clone()),
+        other => other.kind()(),
+    }
 }
 
 fn start_reader(file: &Path, faults: Faults) -> Result<mpsc::Sender<Job>, Error> {
@@ -284,9 +319,11 @@ fn start_reader(file: &Path, faults: Faults) -> Result<mpsc::Sender<Job>, Error>
     let (send, mut jobs) = mpsc::channel::<Job>(QUEUE_MAX);
     spawn("store-reader", move || {
         while let Some(job) = jobs.blocking_recv() {
-            let began = run_text(&mut tx, "BEGIN");
-            job(Some(&mut tx))(None);
-            if began.and_then(|()| run_text(&mut tx, "COMMIT")).is_err() {
+            match tx.step().and_then(|()| run_text(&mut tx, "BEGIN")) {
+                Ok(()) => job(Some(&mut tx), Place::First).0(None),
+                Err(error) => job(None, Place::First).0(Some(error)),
+            }
+            if run_text(&mut tx, "COMMIT").is_err() {
                 let _ = run_text(&mut tx, "ROLLBACK");
             }
         }
@@ -294,7 +331,7 @@ fn start_reader(file: &Path, faults: Faults) -> Result<mpsc::Sender<Job>, Error>
     Ok(send)
 }
 
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
     let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(work);
     spawned.map(|_| ()).map_err(|error| Error::Config(format!("cannot start the {name} thread: {error}")))
 }
@@ -306,6 +343,28 @@ pub(crate) fn execute(connection: &Connection, sql: &str, args: &[Value]) -> Res
 
 pub(crate) fn fetch(connection: &Connection, sql: &str, args: &[Value]) -> Result<Vec<Row>, Error> {
     let mut statement = connection.prepare_cached(sql)?;
+    rows_of(&mut statement, args)
+}
+
+pub(crate) fn execute_many(
+    connection: &Connection,
+    sql: &str,
+    lists: &[Vec<Value>],
+) -> Result<Vec<u64>, Error> {
+    let mut statement = connection.prepare_cached(sql)?;
+    lists.iter().map(|args| Ok(statement.execute(rusqlite::params_from_iter(args))? as u64)).collect()
+}
+
+pub(crate) fn fetch_many(
+    connection: &Connection,
+    sql: &str,
+    lists: &[Vec<Value>],
+) -> Result<Vec<Vec<Row>>, Error> {
+    let mut statement = connection.prepare_cached(sql)?;
+    lists.iter().map(|args| rows_of(&mut statement, args)).collect()
+}
+
+fn rows_of(statement: &mut rusqlite::Statement<'_>, args: &[Value]) -> Result<Vec<Row>, Error> {
     let width = statement.column_count();
     let mut found = statement.query(rusqlite::params_from_iter(args))?;
     let mut rows = Vec::new();

@@ -27,7 +27,7 @@ pub struct Counts {
     /// Deliveries kept.
     pub deliveries: u64,
     /// Deliveries by state, in the order of [`DeliveryState::ALL`].
-    pub by_state: [u64; 7],
+    pub by_state: [u64; 6],
     /// Deliveries and sends in a line that nobody at its head will ever promote: always zero.
     pub stuck: u64,
     /// Deliveries whose event is not there: always zero.
@@ -80,7 +80,7 @@ async fn count(tx: &mut Tx, sql: &str, args: &[Value]) -> Result<u64, Error> {
 }
 
 async fn counts(tx: &mut Tx) -> Result<Counts, Error> {
-    let mut by_state = [0; 7];
+    let mut by_state = [0; 6];
     for state in DeliveryState::ALL {
         let code = state.code();
         let sql = "SELECT count(*) FROM deliveries WHERE state = ?1";

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::Context;
 
+use crate::variable;
+
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// Which engine a story runs on.
@@ -85,9 +87,4 @@ pub fn tool(name: &str) -> anyhow::Result<Option<PathBuf>> {
     let path = variable(name).map(PathBuf::from);
     anyhow::ensure!(path.is_some() || variable("CI").is_none(), "{name} is not set: `scripts/test` sets it");
     Ok(path)
-}
-
-#[allow(clippy::disallowed_methods, reason = "how `scripts/test` tells the tests where its servers are")]
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
 }

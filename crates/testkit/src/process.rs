@@ -1,8 +1,10 @@
 //! The real binary in a process of its own: started, killed, started again.
 
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -15,10 +17,14 @@ pub const ADMIN_TOKEN: &str = "story-admin-token-story-admin-token-0001";
 /// How long a start may take before the story fails.
 const START_MAX: Duration = Duration::from_secs(30);
 
+/// How long an end that was not asked for may take to come.
+const END_MAX: Duration = Duration::from_secs(120);
+
 /// A gateway in a process of its own.
 #[derive(Debug)]
 pub struct Gancho {
     child: Child,
+    words: Option<JoinHandle<String>>,
     /// Where it listens.
     pub address: SocketAddr,
     /// How long it took to be ready.
@@ -34,7 +40,7 @@ impl Gancho {
         more: &[(&str, &str)],
     ) -> anyhow::Result<Gancho> {
         let started = Instant::now();
-        let child = Command::new(binary)
+        let mut child = Command::new(binary)
             .arg("serve")
             .env("GANCHO_STORE", &place.store)
             .env("GANCHO_LISTEN", address.to_string())
@@ -44,9 +50,11 @@ impl Gancho {
             .env("GANCHO_LOG", "warn")
             .envs(more.iter().copied())
             .stdout(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .context("the binary could not be started")?;
-        let mut gancho = Gancho { child, address, ready_after: Duration::ZERO };
+        let words = child.stderr.take().map(|words| std::thread::spawn(move || pass_on(words)));
+        let mut gancho = Gancho { child, words, address, ready_after: Duration::ZERO };
         gancho.wait_until_ready(started).await?;
         Ok(gancho)
     }
@@ -61,7 +69,7 @@ impl Gancho {
                 return Ok(());
             }
             if let Some(status) = self.child.try_wait()? {
-                bail!("the gateway ended at its start: {status}");
+                bail!("the gateway ended at its start: {status}: {}", self.last_words());
             }
             anyhow::ensure!(started.elapsed() < START_MAX, "the gateway was not ready in {START_MAX:?}");
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -73,6 +81,23 @@ impl Gancho {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
+    }
+
+    /// Waits until it ends without having been asked; says how it did, and its last words.
+    pub async fn ended(mut self) -> anyhow::Result<(ExitStatus, String)> {
+        let deadline = Instant::now() + END_MAX;
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok((status, self.last_words()));
+            }
+            anyhow::ensure!(Instant::now() < deadline, "the gateway did not end in {END_MAX:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Everything it wrote to its standard error; to be asked for after its end.
+    fn last_words(&mut self) -> String {
+        self.words.take().and_then(|words| words.join().ok()).unwrap_or_default()
     }
 
     /// Asks it to end and waits; returns whether it ended well.
@@ -93,6 +118,18 @@ impl Drop for Gancho {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Passes on what the process says, and keeps it.
+#[allow(clippy::print_stderr, reason = "the process's own words")]
+fn pass_on(words: ChildStderr) -> String {
+    let mut all = String::new();
+    for line in BufReader::new(words).lines().map_while(Result::ok) {
+        eprintln!("{line}");
+        all.push_str(&line);
+        all.push('\n');
+    }
+    all
 }
 
 /// A port that is free now and stays the story's own over restarts.

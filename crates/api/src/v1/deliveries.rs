@@ -24,7 +24,7 @@ pub(crate) struct DeliveryView {
     event: String,
     /// To whom.
     endpoint: String,
-    /// `pending`, `in_flight`, `held`, `delivered`, `dead`, `cancelled` or `erased`.
+    /// `pending`, `in_flight`, `held`, `delivered`, `dead` or `cancelled`.
     state: String,
     /// How many attempts were made.
     attempts: u32,

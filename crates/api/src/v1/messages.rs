@@ -37,7 +37,7 @@ pub(crate) struct MessageView {
     platform_message_id: Option<String>,
     /// How many calls were made.
     attempts: u32,
-    /// When the next call is due.
+    /// From when on the next call may be made; it leaves when its account's turn comes.
     due_at: Option<String>,
     /// What the last call came to.
     last_error: Option<String>,
@@ -247,6 +247,14 @@ pub(crate) async fn get(
     Named(id): Named<kind::Send>,
 ) -> Result<Json<MessageDetail>, Problem> {
     Ok(Json(MessageDetail::of(control.messages().get(&actor, id).await?)))
+}
+
+pub(crate) async fn cancel(
+    State(control): State<Control>,
+    Caller(actor): Caller,
+    Named(id): Named<kind::Send>,
+) -> Result<Json<MessageView>, Problem> {
+    Ok(Json(MessageView::of(control.messages().cancel(&actor, id).await?)))
 }
 
 pub(crate) async fn attempts(

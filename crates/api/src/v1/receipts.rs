@@ -94,7 +94,7 @@ impl ReceiptView {
 pub(crate) struct RequestView {
     /// Its headers, pairs of name and value; credentials read `***`.
     headers: Vec<(String, String)>,
-    /// The body as text, where it is text.
+    /// The body as text, where it is text; a credential that the platform puts into it reads `***`.
     body: Option<String>,
     /// The body as base64, where it is not.
     body_base64: Option<String>,

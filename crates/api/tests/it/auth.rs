@@ -43,9 +43,10 @@ fn allowed(method: &str, path: &str) -> &'static [&'static str] {
     let is = |end: &str| path.ends_with(end);
     match (method, path) {
         (_, path) if path.starts_with("/v1/tokens") || is("/rotate-secret") => &["admin"],
-        ("POST", "/v1/messages" | "/messages/send" | "/v1/conversations/{id}/read") => {
-            &["admin", "operator", "sender"]
-        }
+        (
+            "POST",
+            "/v1/messages" | "/v1/messages/{id}/cancel" | "/messages/send" | "/v1/conversations/{id}/read",
+        ) => &["admin", "operator", "sender"],
         ("GET", "/v1/messages/{id}" | "/v1/messages/{id}/attempts") => {
             &["admin", "operator", "viewer", "sender"]
         }

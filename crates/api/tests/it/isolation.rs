@@ -147,6 +147,7 @@ async fn what_belongs_to_another_app_cannot_be_touched() {
         ("sources", vec!["rotate-secret"]),
         ("endpoints", vec!["pause", "resume", "rotate-secret"]),
         ("deliveries", vec!["cancel", "replay"]),
+        ("messages", vec!["cancel"]),
         ("receipts", vec!["verify", "release"]),
         ("conversations", vec!["handoff", "resolve", "reopen", "read"]),
     ] {

@@ -1,8 +1,11 @@
 //! Messages out: what is refused before anything is queued, and what is queued.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use store::sends::WantedSends;
 
 use crate::scene::{ADMIN, Scene, ids, text};
 
@@ -122,4 +125,27 @@ async fn a_client_of_whatzmeapi_sends_as_it_is_used_to() {
     scene.ask("POST", "/messages/send?from=other", &sender, &body).await.ok();
     let image = json!({ "to": "1", "type": "image", "image": { "link": "https://x" } });
     scene.ask("POST", "/messages/send", ADMIN, &image).await.problem(422, "invalid");
+}
+
+#[tokio::test]
+async fn a_message_that_waits_is_called_off_and_one_that_is_being_sent_is_not() {
+    let (scene, conversation) = with_conversation().await;
+    let sender = scene.token("sender", None).await;
+    let new = json!({ "conversation": conversation, "type": "text", "text": { "body": "hi" } });
+    let id = text(&scene.post("/v1/messages", new.clone()).await.ok(), "id");
+    let cancel = format!("/v1/messages/{id}/cancel");
+    let called_off = scene.ask("POST", &cancel, &sender, &json!({})).await.ok();
+    assert_eq!((&called_off["state"], &called_off["due_at"]), (&json!("cancelled"), &Value::Null));
+    assert_eq!(scene.get(&format!("/v1/messages/{id}")).await.ok()["message_state"], "failed");
+    let again = scene.post(&cancel, Value::Null).await;
+    again.problem(409, "conflict");
+    assert_eq!(again.body["detail"], "it no longer waits to be sent");
+    let id = text(&scene.post("/v1/messages", new).await.ok(), "id");
+    let lease = Duration::from_secs(60);
+    let wanted = WantedSends { limit: 1, lease, busy: HashMap::new(), pacing: Arc::new(|_| None) };
+    assert_eq!(scene.store.sends().claim(wanted).await.expect("a claim").sends.len(), 1);
+    let under_way = scene.post(&format!("/v1/messages/{id}/cancel"), Value::Null).await;
+    under_way.problem(409, "conflict");
+    assert_eq!(under_way.body["detail"], "it is being sent at this moment and cannot be called off");
+    assert_eq!(scene.get(&format!("/v1/messages/{id}")).await.ok()["state"], "in_flight");
 }

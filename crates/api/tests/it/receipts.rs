@@ -99,3 +99,58 @@ async fn an_address_that_is_still_not_allowed_is_still_refused() {
     let again = scene.post(&format!("{at}/verify"), Value::Null).await.ok();
     assert_eq!(again["reason"]["code"], "address_not_allowed");
 }
+
+#[tokio::test]
+async fn a_key_that_a_gateway_puts_into_its_bodies_is_never_shown_and_a_refused_body_still_proves_itself() {
+    let scene = Scene::new().await;
+    let app = scene.app("a").await;
+    let new = json!({
+        "platform": "whatzme", "name": "evo", "app": app,
+        "secrets": [{ "role": "signing", "secret": "mistyped" }],
+    });
+    let source = text(&scene.post("/v1/sources", new).await.ok(), "id");
+    let body = r#"{"event":"messages.upsert","data":{"key":{"id":"K","remoteJid":"1@s.whatsapp.net"},"message":{"conversation":"x"}},"apikey":"canary-instance-key"}"#;
+    let mac = platforms::proof::mac(platforms::proof::Hash::Sha256, b"right", &[body.as_bytes()]);
+    let signature = format!("sha256={}", hex::encode(mac));
+    let refused = scene.receive(&source, &[("x-signature", &signature)], body).await;
+    assert_eq!(refused.state, ReceiptState::Rejected);
+    let at = format!("/v1/receipts/{}", refused.receipt.expect("a receipt"));
+    let masked = body.replace("canary-instance-key", "***");
+    let shown = scene.get(&format!("{at}/request")).await.ok();
+    assert_eq!((&shown["body"], &shown["intact"]), (&json!(masked), &json!(true)));
+    let corrected = json!({ "role": "signing", "secret": "right", "overlap_s": 0 });
+    scene.post(&format!("/v1/sources/{source}/rotate-secret"), corrected).await.ok();
+    assert_eq!(scene.post(&format!("{at}/verify"), Value::Null).await.ok()["genuine"], true);
+    assert_eq!(scene.post(&format!("{at}/release"), json!({})).await.ok()["state"], "accepted");
+    assert_eq!(scene.get(&format!("{at}/request")).await.ok()["body"], json!(masked));
+    scene.ask("DELETE", &format!("/v1/sources/{source}"), crate::scene::ADMIN, &Value::Null).await.ok();
+    assert_eq!(
+        scene.get(&format!("{at}/request")).await.ok()["body"],
+        json!(masked),
+        "nor without its source"
+    );
+}
+
+#[tokio::test]
+async fn a_request_in_quarantine_was_genuine_when_it_came_and_need_not_prove_itself_again() {
+    let scene = Scene::new().await;
+    let app = scene.app("a").await;
+    let new = json!({
+        "platform": "whatzme", "name": "evo", "app": app, "unknown_accounts": "quarantine",
+        "settings": { "signature": false, "auth": "bearer" },
+        "secrets": [{ "role": "credential", "secret": "old" }],
+    });
+    let source = text(&scene.post("/v1/sources", new).await.ok(), "id");
+    let body = r#"{"event":"messages.upsert","instance":"acme","data":{"key":{"id":"K","remoteJid":"1@s.whatsapp.net"},"message":{"conversation":"x"}}}"#;
+    let held = scene.receive(&source, &[("authorization", "Bearer old")], body).await;
+    assert_eq!(held.state, ReceiptState::Unrouted);
+    let rotated = json!({ "role": "credential", "secret": "new", "overlap_s": 0 });
+    scene.post(&format!("/v1/sources/{source}/rotate-secret"), rotated).await.ok();
+    let at = format!("/v1/receipts/{}", held.receipt.expect("a receipt"));
+    let again = scene.post(&format!("{at}/verify"), Value::Null).await.ok();
+    assert_eq!((&again["genuine"], &again["events"]), (&json!(true), &json!(1)));
+    scene.post("/v1/accounts", json!({ "source": source, "address": "acme", "app": app })).await.ok();
+    let operator = scene.token("operator", None).await;
+    let released = scene.ask("POST", &format!("{at}/release"), &operator, &json!({})).await.ok();
+    assert_eq!((&released["state"], &released["items_new"]), (&json!("accepted"), &json!(1)));
+}

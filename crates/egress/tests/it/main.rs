@@ -15,6 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use egress::{Answer, Config, Egress, Exchange, Failure, Limits, Request, Roots};
 use http::Method;
+use model::id::AppId;
 
 /// Settings that let the tests reach their own servers.
 fn loopback() -> Config {
@@ -28,6 +29,7 @@ fn egress() -> Egress {
 
 fn post(url: impl Into<String>) -> Request {
     Request {
+        on_behalf_of: AppId::from_raw(1),
         method: Method::POST,
         url: url.into(),
         headers: vec![("webhook-id".to_owned(), "evt_1".to_owned())],

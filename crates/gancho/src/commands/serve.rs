@@ -1,9 +1,14 @@
 //! Runs the gateway until it is asked to end, or until its store can no longer be trusted.
 
+use std::time::Duration;
+
 use anyhow::bail;
 
 use crate::app::{App, Signals, World};
 use crate::settings::Config;
+
+/// How long what is under way may take when nothing can be stored any more: enough to say so to whoever waits.
+const UNSOUND_DRAIN: Duration = Duration::from_secs(1);
 
 /// Serves.
 pub async fn run(config: &Config) -> anyhow::Result<()> {
@@ -19,11 +24,13 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
         () = app.unsound() => false,
     };
     tracing::info!("stopping: finishing what is under way");
-    app.stop().await;
-    if !is_sound {
-        bail!(
-            "a write did not reach the disk; start again, and everything acknowledged will be read from the disk"
-        );
+    if is_sound {
+        app.stop().await;
+        return Ok(());
     }
-    Ok(())
+    // What is not done by then could not be recorded: it is done again after the next start.
+    let _ = tokio::time::timeout(UNSOUND_DRAIN, app.stop()).await;
+    bail!(
+        "a write did not reach the disk: see to the disk (the kernel's log says more), then start again; everything acknowledged is kept"
+    );
 }

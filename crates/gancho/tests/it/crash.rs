@@ -1,159 +1,132 @@
-//! Power cuts under load: nothing acknowledged is lost, nothing is out of order.
+//! Ends that nobody asked for, under load: the process is killed, the power is cut with writes that are half on the
+//! disk. Nothing acknowledged is lost, nothing is out of order.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::process::Command;
 use std::time::Duration;
 
+use testkit::disk::{Disk, Part};
 use testkit::place::{Engine, Place};
 use testkit::process::{Gancho, free_address};
 use testkit::receiver::{Manner, Receiver};
 use testkit::scene::{Scene, open};
-use testkit::sender;
-use tokio::task::JoinSet;
 
-const CYCLES: u32 = 30;
-const SENDERS: u64 = 8;
-const SETTLE_MAX: Duration = Duration::from_secs(60);
+use crate::load::{Load, assert_arrived, assert_kept};
+
+/// How many calls the disk sees at most before the power is cut: a few hundred commits.
+const CALLS_MAX: u64 = 3_000;
+/// How many writes and syncs of the database at most: more than one copying of the log makes.
+const COPIES_MAX: u64 = 1_500;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_acknowledged_is_lost_over_thirty_power_cuts_on_sqlite() -> anyhow::Result<()> {
-    power_cuts(Engine::Sqlite, CYCLES).await
+async fn nothing_acknowledged_is_lost_however_often_the_process_is_killed_on_sqlite() -> anyhow::Result<()> {
+    kills(Engine::Sqlite, testkit::cycles(30)?).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_acknowledged_is_lost_over_power_cuts_on_postgres() -> anyhow::Result<()> {
-    power_cuts(Engine::Postgres, 10).await
+async fn nothing_acknowledged_is_lost_however_often_the_process_is_killed_on_postgres() -> anyhow::Result<()>
+{
+    kills(Engine::Postgres, testkit::cycles(10)?).await
 }
 
-async fn power_cuts(engine: Engine, cycles: u32) -> anyhow::Result<()> {
+async fn kills(engine: Engine, cycles: u32) -> anyhow::Result<()> {
     let Some(place) = Place::fresh(engine).await? else { return Ok(()) };
-    let store = open(&place).await?;
-    let scene = Scene::build(&store).await?;
-    let good = [
-        Receiver::start(Manner::Good).await?,
-        Receiver::start(Manner::Good).await?,
-        Receiver::start(Manner::FailsEvery(7)).await?,
-    ];
-    let failing = Receiver::start(Manner::Answers(500)).await?;
-    let hanging = Receiver::start(Manner::Hangs).await?;
-    for receiver in good.iter().chain([&failing, &hanging]) {
-        scene.endpoint(&store, receiver.url(), |_| {}).await?;
-    }
-    drop(store);
-
-    let address = free_address()?;
-    let binary = Path::new(env!("CARGO_BIN_EXE_gancho"));
-    let load = Load::start(&format!("http://{address}/in/{}", scene.source));
+    let crowd = Crowd::gather(&place).await?;
+    let load = Load::start(&crowd.url(), 0);
     let mut slowest_start = Duration::ZERO;
     for cycle in 0..cycles {
-        let gancho = Gancho::start(binary, &place, address, &[]).await?;
+        let gancho = Gancho::start(binary(), &place, crowd.address, &[]).await?;
         slowest_start = slowest_start.max(gancho.ready_after);
-        let before = load.acknowledged.load(Ordering::Relaxed);
-        // The cut comes at another moment of the work in every cycle.
-        load.wait_for(before + 20 + u64::from(cycle) * 7).await;
+        // The kill comes at another moment of the work in every cycle.
+        load.wait_for(load.count() + 20 + u64::from(cycle % 30) * 7).await;
         gancho.kill()?;
     }
-    let gancho = Gancho::start(binary, &place, address, &[]).await?;
-    let acknowledged = load.stop().await?;
-    for receiver in &good {
-        let all = receiver.wait(SETTLE_MAX, |came| acknowledged.is_subset(&texts(came))).await;
-        let came = texts(&receiver.came());
-        let missing: Vec<&String> = acknowledged.difference(&came).take(5).collect();
-        assert!(all, "acknowledged and not delivered: {missing:?} of {}", acknowledged.len());
-        assert_in_order(receiver);
-    }
-    assert!(gancho.stop().await?, "it ends well when asked");
-    let counts = open(&place).await?.stats().counts().await?;
-    assert!(counts.is_sound(), "{counts:?}");
-    testkit::announce(&format!(
-        "{} acknowledged over {cycles} power cuts; slowest start {slowest_start:?}",
-        acknowledged.len()
-    ));
+    let count = crowd.settle(&place, load, &[]).await?;
+    testkit::announce(&format!("{count} acknowledged over {cycles} kills; slowest start {slowest_start:?}"));
     Ok(())
 }
 
-/// The texts of the messages that were answered 2xx.
-fn texts(came: &[testkit::receiver::Came]) -> BTreeSet<String> {
-    came.iter().filter(|one| one.answered == 200).filter_map(|one| text(&one.body)).collect()
-}
-
-fn text(body: &[u8]) -> Option<String> {
-    let json: serde_json::Value = serde_json::from_slice(body).ok()?;
-    Some(json.pointer("/data/message/text")?.as_str()?.to_owned())
-}
-
-/// Each sender is one contact and numbers its messages: the first delivery of each must come in that order.
-fn assert_in_order(receiver: &Receiver) {
-    let mut last: BTreeMap<String, u64> = BTreeMap::new();
-    let mut seen = BTreeSet::new();
-    for one in receiver.came().iter().filter(|one| one.answered == 200) {
-        let Some(text) = text(&one.body) else { continue };
-        if !seen.insert(text.clone()) {
-            continue;
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_acknowledged_is_lost_when_the_power_is_cut_and_writes_are_torn() -> anyhow::Result<()> {
+    let (cycles, seed) = (testkit::cycles(10)?, testkit::seed()?);
+    let Some(place) = Place::fresh(Engine::Sqlite).await? else { return Ok(()) };
+    let Some(disk) = Disk::beneath(&place)? else { return Ok(()) };
+    let crowd = Crowd::gather(&place).await?;
+    disk.take_over().await?;
+    let beneath = disk.variables();
+    let beneath: Vec<(&str, &str)> = beneath.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    // Long messages fill the log quickly, so that it is copied often.
+    let load = Load::start(&crowd.url(), 30_000);
+    testkit::announce(&format!("GANCHO_TEST_SEED={seed}"));
+    for cycle in 0..u64::from(cycles) {
+        let chance = seed.wrapping_add(cycle).wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16;
+        // Every other cut comes while the log is copied into the database.
+        let (part, calls) = match cycle % 2 {
+            0 => (Part::Whole, 1 + chance % CALLS_MAX),
+            _ => (Part::Database, 1 + chance % COPIES_MAX),
+        };
+        disk.cut_after(part, calls, [50, 0, 90][(cycle / 2 % 3) as usize], chance)?;
+        match Gancho::start(binary(), &place, crowd.address, &beneath).await {
+            Ok(gancho) => drop(gancho.ended().await?),
+            // The cut came before it was ready.
+            Err(error) => anyhow::ensure!(disk.is_cut()?, "{error:#}"),
         }
-        let (contact, number) = text.split_once(' ').expect("texts are a contact and a number");
-        let number: u64 = number.parse().expect("a number");
-        let before = last.insert(contact.to_owned(), number);
-        assert!(before.is_none_or(|before| before < number), "{contact}: {number} came after {before:?}");
+        anyhow::ensure!(disk.is_cut()?, "cycle {cycle}: it ended before the power was cut");
+        let checked = Command::new(binary())
+            .arg("check")
+            .env("GANCHO_STORE", &place.store)
+            .envs(beneath.iter().copied())
+            .output()?;
+        let said = String::from_utf8_lossy(&checked.stdout);
+        anyhow::ensure!(checked.status.success(), "cycle {cycle}: {said}");
+    }
+    let count = crowd.settle(&place, load, &beneath).await?;
+    testkit::announce(&format!("{count} acknowledged over {cycles} power cuts"));
+    Ok(())
+}
+
+/// Three endpoints that take everything in the end, one that always fails and one that never answers.
+struct Crowd {
+    scene: Scene,
+    address: SocketAddr,
+    good: [Receiver; 3],
+    _bad: [Receiver; 2],
+}
+
+impl Crowd {
+    async fn gather(place: &Place) -> anyhow::Result<Crowd> {
+        let store = open(place).await?;
+        let scene = Scene::build(&store).await?;
+        let good = [
+            Receiver::start(Manner::Good).await?,
+            Receiver::start(Manner::Good).await?,
+            Receiver::start(Manner::FailsEvery(7)).await?,
+        ];
+        let bad = [Receiver::start(Manner::Answers(500)).await?, Receiver::start(Manner::Hangs).await?];
+        for receiver in good.iter().chain(&bad) {
+            scene.endpoint(&store, receiver.url(), |_| {}).await?;
+        }
+        Ok(Crowd { scene, address: free_address()?, good, _bad: bad })
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}/in/{}", self.address, self.scene.source)
+    }
+
+    /// Starts once more, lets everything arrive, and looks whether it did; returns how much was acknowledged.
+    async fn settle(&self, place: &Place, load: Load, with: &[(&str, &str)]) -> anyhow::Result<usize> {
+        let gancho = Gancho::start(binary(), place, self.address, with).await?;
+        let acknowledged = load.stop().await?;
+        for receiver in &self.good {
+            assert_arrived(receiver, &acknowledged).await;
+        }
+        assert!(gancho.stop().await?, "it ends well when asked");
+        assert_kept(&open(place).await?, &acknowledged).await?;
+        Ok(acknowledged.len())
     }
 }
 
-/// Senders that repeat each message until it is acknowledged, as platforms do.
-struct Load {
-    acknowledged: Arc<AtomicU64>,
-    stopped: Arc<AtomicBool>,
-    senders: JoinSet<BTreeSet<String>>,
-}
-
-impl Load {
-    fn start(url: &str) -> Load {
-        let (acknowledged, stopped) = (Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default());
-        let mut senders = JoinSet::new();
-        for contact in 0..SENDERS {
-            senders.spawn(sender(url.to_owned(), contact, Arc::clone(&acknowledged), Arc::clone(&stopped)));
-        }
-        Load { acknowledged, stopped, senders }
-    }
-
-    async fn wait_for(&self, count: u64) {
-        while self.acknowledged.load(Ordering::Relaxed) < count {
-            tokio::task::yield_now().await;
-        }
-    }
-
-    async fn stop(mut self) -> anyhow::Result<BTreeSet<String>> {
-        self.stopped.store(true, Ordering::Relaxed);
-        let mut all = BTreeSet::new();
-        while let Some(texts) = self.senders.join_next().await {
-            all.extend(texts?);
-        }
-        Ok(all)
-    }
-}
-
-async fn sender(
-    url: String,
-    contact: u64,
-    count: Arc<AtomicU64>,
-    stopped: Arc<AtomicBool>,
-) -> BTreeSet<String> {
-    let client = sender::client();
-    let mut acknowledged = BTreeSet::new();
-    let mut number = 0_u64;
-    while !stopped.load(Ordering::Relaxed) {
-        let text = format!("c{contact} {number}");
-        let body = sender::message(&format!("wamid.{contact}.{number}"), contact, &text);
-        match sender::post_signed(&client, &url, &body).await {
-            Ok(answer) if answer.status == 200 => {
-                acknowledged.insert(text);
-                count.fetch_add(1, Ordering::Relaxed);
-                number += 1;
-            }
-            // Not acknowledged: the same message again, until it is.
-            _ => tokio::task::yield_now().await,
-        }
-    }
-    acknowledged
+fn binary() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_gancho"))
 }

@@ -1,9 +1,12 @@
 //! Stories over the real binary, real HTTP and both stores.
 
+mod load;
 mod story;
 
+mod answering;
 mod crash;
 mod delivering;
+mod disk;
 mod incoming;
 mod newcomer;
 mod oracles;

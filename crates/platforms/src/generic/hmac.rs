@@ -12,6 +12,7 @@ use model::time::Timestamp;
 
 use super::template::{Part, Parts, Template};
 use crate::http::Incoming;
+use crate::platform::ToSign;
 use crate::proof::{self, Hash, Rejection, Verified};
 
 const LENIENT: GeneralPurposeConfig =
@@ -114,18 +115,18 @@ impl Hmac<'_> {
         source: &Source,
         request: &'r Incoming,
     ) -> Result<Verified<'r>, Rejection> {
-        let header = request.header(self.header).ok_or(Rejection(Reason::SignatureMissing))?;
+        let header = signed_header(request, self.header)?;
         let presented: Vec<Vec<u8>> = self.signatures(header).collect();
         if presented.is_empty() {
             return Err(Rejection(Reason::SignatureMalformed));
         }
         let stamp = self.time.map(|time| time.stamp(self.pairs(header), request)).transpose()?;
-        let id = self.id_header.map(|name| request.header(name).ok_or(Rejection(Reason::SignatureMissing)));
+        let id = self.id_header.map(|name| signed_header(request, name)).transpose()?;
         let url = self.url(request);
         let parts = Parts {
             body: &request.body,
             timestamp: stamp.unwrap_or_default(),
-            id: id.transpose()?.unwrap_or_default(),
+            id: id.unwrap_or_default(),
             url: &url,
             method: request.method.as_str(),
             path: &request.path,
@@ -162,44 +163,52 @@ impl Hmac<'_> {
         format!("{}{}{query}", self.public_url.trim_end_matches('/'), request.path)
     }
 
-    /// The headers that sign a body with another key; `None` where that key is not written as the settings say, or
-    /// the URL is signed, which is not known here.
-    pub(super) fn sign(&self, key: &Secret, body: &[u8], now: Timestamp) -> Option<Vec<(String, String)>> {
+    /// The headers that sign a body with an endpoint's own keys; `None` where the current key is not written as the
+    /// settings say, or the URL is signed, which is not known here.
+    pub(super) fn sign(&self, what: &ToSign<'_>) -> Option<Vec<(String, String)>> {
         if self.signed.has(Part::Url) || self.signed.has(Part::Path) {
             return None;
         }
-        let key = self.key(key)?;
-        let stamp = self.time.map(|time| time.write(now));
-        let id = self.id_header.map(|name| (name, proof::body_id(body)));
+        self.key(what.key()?)?;
+        let stamp = self.time.map(|time| time.write(what.now));
         let parts = Parts {
-            body,
+            body: what.body,
             timestamp: stamp.as_deref().unwrap_or_default(),
-            id: id.as_ref().map(|(_, id)| id.as_str()).unwrap_or_default(),
+            id: what.id,
             method: "POST",
             ..Parts::default()
         };
-        let mac = proof::mac(self.hash, &key, &self.signed.pieces(&parts));
-        let signature = format!("{}{}", self.prefix, self.encoding.encode(&mac));
-        let mut headers = vec![(self.header.to_owned(), self.signature_header(&signature, stamp.as_deref()))];
+        let pieces = self.signed.pieces(&parts);
+        let mac = |key: &&Secret| Some(proof::mac(self.hash, &self.key(key)?, &pieces));
+        let macs: Vec<Vec<u8>> = what.keys.iter().filter_map(mac).take(self.signatures_max()).collect();
+        let mut headers = vec![(self.header.to_owned(), self.signature_header(&macs, stamp.as_deref()))];
         if let (Some(TimePlace::Header(name)), Some(stamp)) = (self.time.map(|time| time.place), stamp) {
             headers.push((name.to_owned(), stamp));
         }
-        headers.extend(id.map(|(name, id)| (name.to_owned(), id)));
+        headers.extend(self.id_header.map(|name| (name.to_owned(), what.id.to_owned())));
         Some(headers)
     }
 
-    fn signature_header(&self, signature: &str, stamp: Option<&str>) -> String {
-        let Some(field) = self.signature_field else {
-            return signature.to_owned();
-        };
-        let separator = self.separator.unwrap_or(",");
-        match (self.time.map(|time| time.place), stamp) {
-            (Some(TimePlace::Field(name)), Some(stamp)) => {
-                format!("{name}={stamp}{separator}{field}={signature}")
-            }
-            _ => format!("{field}={signature}"),
-        }
+    /// Only a header that holds a list can hold the signatures of several keys.
+    fn signatures_max(&self) -> usize {
+        if self.separator.is_some() || self.signature_field.is_some() { usize::MAX } else { 1 }
     }
+
+    fn signature_header(&self, macs: &[Vec<u8>], stamp: Option<&str>) -> String {
+        let time = match (self.time.map(|time| time.place), stamp) {
+            (Some(TimePlace::Field(name)), Some(stamp)) => Some(format!("{name}={stamp}")),
+            _ => None,
+        };
+        let field = self.signature_field.map(|field| format!("{field}=")).unwrap_or_default();
+        let signature = |mac: &Vec<u8>| format!("{field}{}{}", self.prefix, self.encoding.encode(mac));
+        let parts: Vec<String> = time.into_iter().chain(macs.iter().map(signature)).collect();
+        parts.join(self.separator.unwrap_or(","))
+    }
+}
+
+/// A header that is signed, or holds the signature.
+fn signed_header<'r>(request: &'r Incoming, name: &str) -> Result<&'r str, Rejection> {
+    proof::proving_header(request, name)?.ok_or(Rejection(Reason::SignatureMissing))
 }
 
 impl SignedTime<'_> {
@@ -209,7 +218,7 @@ impl SignedTime<'_> {
         request: &'r Incoming,
     ) -> Result<&'r str, Rejection> {
         let found = match self.place {
-            TimePlace::Header(name) => request.header(name),
+            TimePlace::Header(name) => return signed_header(request, name),
             TimePlace::Field(field) => pairs.find(|(name, _)| *name == field).map(|(_, text)| text),
         };
         found.ok_or(Rejection(Reason::SignatureMissing))

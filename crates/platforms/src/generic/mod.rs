@@ -15,14 +15,12 @@ mod verify;
 use bytes::Bytes;
 use model::event::NewEvent;
 use model::retry::Outcome;
-use model::secret::Secret;
 use model::send::OutgoingMessage;
 use model::source::Source;
-use model::time::Timestamp;
 
 use self::settings::{Plan, Scheme};
 use crate::http::{Answer, Call, Incoming, Reply};
-use crate::platform::{Interpreted, Platform, Sender, Unreadable, Unsupported};
+use crate::platform::{Interpreted, Platform, Sender, ToSign, Unreadable, Unsupported};
 use crate::proof::{Rejection, Verified};
 
 /// The name in the registry.
@@ -68,12 +66,12 @@ impl Platform for Generic {
 
     /// Signs as the source's sender does. A scheme that signs the URL, which is not known here, a JWT and a token
     /// in the URL add no header.
-    fn sign(&self, source: &Source, key: &Secret, body: &[u8], now: Timestamp) -> Vec<(String, String)> {
-        let Ok(plan) = Plan::read(&source.settings) else {
+    fn sign(&self, source: &Source, what: &ToSign<'_>) -> Vec<(String, String)> {
+        let (Ok(plan), Some(key)) = (Plan::read(&source.settings), what.key()) else {
             return Vec::new();
         };
         match plan.scheme {
-            Scheme::Hmac(hmac) => hmac.sign(key, body, now).unwrap_or_default(),
+            Scheme::Hmac(hmac) => hmac.sign(what).unwrap_or_default(),
             Scheme::Header { name, prefix } => vec![(name.to_owned(), format!("{prefix}{}", key.expose()))],
             Scheme::Authorization(credential) => credential.shown(key).into_iter().collect(),
             Scheme::UrlToken(_) | Scheme::Unsigned => Vec::new(),

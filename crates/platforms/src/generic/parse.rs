@@ -8,11 +8,9 @@ use serde_json::value::RawValue;
 
 use super::settings::{Place, Reading};
 use crate::http::Incoming;
-use crate::platform::Unreadable;
+use crate::platform::{ITEMS_MAX, Unreadable};
 use crate::{json, pointer};
 
-/// The most items one request may carry.
-const ITEMS_MAX: usize = 10_000;
 /// Where the event type is when nothing is said: the two members nearly everybody uses.
 const TYPE_POINTERS: [&str; 2] = ["/event", "/type"];
 
@@ -29,10 +27,7 @@ pub(super) fn parse(reading: &Reading<'_>, request: &Incoming) -> Result<Vec<New
         return Ok(vec![NewEvent { event_type, ..whole.event(Content::Body) }]);
     };
     if items.len() > ITEMS_MAX {
-        return Err(Unreadable(format!(
-            "{} items in one request; at most {ITEMS_MAX} are read",
-            items.len()
-        )));
+        return Err(Unreadable::too_many());
     }
     let item = |(index, json)| Item { reading, request, json: Some(json), index: Some(index) };
     Ok(items

@@ -22,8 +22,8 @@ pub(super) fn verify<'r>(source: &Source, request: &'r Incoming) -> Result<Verif
     match &plan.scheme {
         Scheme::Hmac(hmac) => hmac.verify(source, request),
         Scheme::Header { name, prefix } => {
-            let shown = request.header(name).and_then(|value| value.strip_prefix(prefix));
-            proof::by_token(request, shown, credentials)
+            let shown = proof::proving_header(request, name)?;
+            proof::by_token(request, shown.and_then(|value| value.strip_prefix(prefix)), credentials)
         }
         Scheme::UrlToken(UrlToken::Parameter(name)) => {
             proof::by_token(request, request.query_value(name).as_deref(), credentials)

@@ -1,14 +1,11 @@
 //! Tests of the proofs: what must never be accepted, first of all.
 
-use aws_lc_rs::encoding::AsDer;
-use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
-use aws_lc_rs::{rand, rsa};
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::fixture::token::{claims, hs256, jwt, rs256, rsa_pair, unsigned};
 use crate::fixture::{NOW, post};
 
 const BODY: &str = r#"{"zen":"ok"}"#;
@@ -61,7 +58,7 @@ fn an_empty_secret_proves_nothing() {
     let request = post(&[("authorization", "Bearer ")], BODY);
     assert_eq!(proven(&[mac_of("")], &[""]), Err(Rejection(Reason::SecretNotConfigured)));
     assert_eq!(refused(by_token(&request, Some(""), [&Secret::new("")])), Reason::SecretNotConfigured);
-    let forged = hs256(&json!({}), &json!({}), "");
+    let forged = hs256(&json!({}), "");
     let result = by_jwt(&request, Some(&forged), JwtAlgorithm::Hs256, [&Secret::new("")]);
     assert_eq!(refused(result), Reason::SecretNotConfigured);
 }
@@ -135,53 +132,48 @@ fn a_signed_time_is_near_both_ways_and_no_further() {
 #[test]
 fn an_authorization_header_is_read_by_its_scheme_in_any_case() {
     let basic = post(&[("Authorization", "bAsIc YW5hOnM6M2NyZXQ=")], "");
-    assert_eq!(basic_credential(&basic).as_deref(), Some("ana:s:3cret"));
-    assert_eq!(bearer_token(&basic), None);
+    assert_eq!(basic_credential(&basic), Ok(Some("ana:s:3cret".to_owned())));
+    assert_eq!(bearer_token(&basic), Ok(None));
     let bearer = post(&[("authorization", "bearer  t0ken ")], "");
-    assert_eq!(bearer_token(&bearer), Some("t0ken"));
+    assert_eq!(bearer_token(&bearer), Ok(Some("t0ken")));
     for broken in ["Bearer", "Basic !!!", "", "Basic /w=="] {
         let request = post(&[("authorization", broken)], "");
-        assert_eq!((basic_credential(&request), bearer_token(&request)), (None, None), "{broken}");
+        assert_eq!((basic_credential(&request), bearer_token(&request)), (Ok(None), Ok(None)), "{broken}");
     }
+}
+
+#[test]
+fn several_copies_of_a_header_that_proves_something_are_refused_even_when_they_are_equal() {
+    let repeated = Err(Rejection(Reason::HeaderRepeated));
+    for second in ["Bearer t0ken", "Bearer other", ""] {
+        let twice = post(&[("authorization", "Bearer t0ken"), ("authorization", second)], "");
+        assert_eq!(bearer_token(&twice), repeated);
+        assert_eq!(basic_credential(&twice), Err(Rejection(Reason::HeaderRepeated)));
+        assert_eq!(twice.header("authorization"), None, "what is there twice is not there once");
+    }
+    let once = post(&[("authorization", "Bearer t0ken"), ("x-other", "1")], "");
+    assert_eq!(proving_header(&once, "Authorization"), Ok(Some("Bearer t0ken")));
+    assert_eq!(proving_header(&once, "x-absent"), Ok(None));
+    let mut binary = post(&[], "");
+    binary.headers.insert("x-s", http::HeaderValue::from_bytes(b"\xff").expect("any bytes"));
+    assert_eq!((proving_header(&binary, "x-s"), binary.header("x-s")), (Ok(Some("")), None));
 }
 
 // ── JWT ──
-
-fn part(json: &Value) -> String {
-    URL_SAFE_NO_PAD.encode(json.to_string())
-}
-
-fn jwt(header: &Value, claims: &Value, sign: impl Fn(&[u8]) -> Vec<u8>) -> String {
-    let signed = format!("{}.{}", part(header), part(claims));
-    let signature = URL_SAFE_NO_PAD.encode(sign(signed.as_bytes()));
-    format!("{signed}.{signature}")
-}
-
-fn hs256(more: &Value, claims: &Value, key: &str) -> String {
-    let mut header = json!({ "typ": "JWT", "alg": "HS256" });
-    for (name, value) in more.as_object().expect("an object") {
-        header[name] = value.clone();
-    }
-    jwt(&header, claims, |signed| mac(Hash::Sha256, key.as_bytes(), &[signed]))
-}
 
 fn shown(token: &str, algorithm: JwtAlgorithm, secrets: &[&Secret]) -> Result<(), Rejection> {
     let request = post(&[], BODY);
     by_jwt(&request, Some(token), algorithm, secrets.iter().copied()).map(drop)
 }
 
-fn claims(exp: i64) -> Value {
-    json!({ "iat": NOW.as_secs(), "exp": NOW.as_secs() + exp, "app": "evolution", "action": "webhook" })
-}
-
 #[test]
 fn a_jwt_is_accepted_under_any_of_the_keys() {
     let (new, old) = (Secret::new("new-key"), Secret::new("old-key"));
-    let token = hs256(&json!({}), &claims(600), "old-key");
+    let token = hs256(&claims(600), "old-key");
     assert_eq!(shown(&token, JwtAlgorithm::Hs256, &[&new, &old]), Ok(()));
     assert_eq!(shown(&token, JwtAlgorithm::Hs256, &[&new]), Err(Rejection(Reason::CredentialWrong)));
     assert_eq!(shown(&token, JwtAlgorithm::Hs256, &[]), Err(Rejection(Reason::SecretNotConfigured)));
-    assert_eq!(shown(&hs256(&json!({}), &json!({}), "new-key"), JwtAlgorithm::Hs256, &[&new]), Ok(()));
+    assert_eq!(shown(&hs256(&json!({}), "new-key"), JwtAlgorithm::Hs256, &[&new]), Ok(()));
     let request = post(&[], BODY);
     assert_eq!(refused(by_jwt(&request, None, JwtAlgorithm::Hs256, [&new])), Reason::CredentialMissing);
 }
@@ -189,7 +181,7 @@ fn a_jwt_is_accepted_under_any_of_the_keys() {
 #[test]
 fn a_jwt_outside_its_time_is_refused() {
     let key = Secret::new("key");
-    let at = |claims: Value| shown(&hs256(&json!({}), &claims, "key"), JwtAlgorithm::Hs256, &[&key]);
+    let at = |claims: Value| shown(&hs256(&claims, "key"), JwtAlgorithm::Hs256, &[&key]);
     let (now, expired) = (NOW.as_secs(), Err(Rejection(Reason::CredentialExpired)));
     assert_eq!(at(json!({ "exp": now - 300 })), Ok(()));
     assert_eq!(at(json!({ "exp": now - 301 })), expired);
@@ -204,37 +196,21 @@ fn a_jwt_that_cannot_be_understood_whole_is_refused() {
     let key = Secret::new("key");
     let wrong = Err(Rejection(Reason::CredentialWrong));
     for unreadable in [json!({ "exp": "never" }), json!({ "nbf": [1] }), json!(5), json!("claims")] {
-        let token = hs256(&json!({}), &unreadable, "key");
+        let token = hs256(&unreadable, "key");
         assert_eq!(shown(&token, JwtAlgorithm::Hs256, &[&key]), wrong, "{unreadable}");
     }
-    let critical = hs256(&json!({ "crit": ["b64"], "b64": false }), &claims(600), "key");
+    let header = json!({ "alg": "HS256", "crit": ["b64"], "b64": false });
+    let critical = jwt(&header, &claims(600), |signed| mac(Hash::Sha256, b"key", &[signed]));
     assert_eq!(shown(&critical, JwtAlgorithm::Hs256, &[&key]), wrong);
     for broken in ["", ".", "..", "a.b.c", "a.b", "a.b.c.d"] {
         assert_eq!(shown(broken, JwtAlgorithm::Hs256, &[&key]), wrong, "{broken}");
     }
 }
 
-fn rsa_pair() -> (KeyPair, Secret) {
-    let pair = KeyPair::generate(KeySize::Rsa2048).expect("a key pair");
-    let der: aws_lc_rs::encoding::PublicKeyX509Der<'_> = pair.public_key().as_der().expect("a public key");
-    let lines = BASE64.encode(der.as_ref());
-    let pem = format!("-----BEGIN PUBLIC KEY-----\n{lines}\n-----END PUBLIC KEY-----\n");
-    (pair, Secret::new(pem))
-}
-
-fn rs256(pair: &rsa::KeyPair, claims: &Value) -> String {
-    jwt(&json!({ "alg": "RS256" }), claims, |signed| {
-        let mut signature = vec![0; pair.public_modulus_len()];
-        let random = rand::SystemRandom::new();
-        pair.sign(&aws_lc_rs::signature::RSA_PKCS1_SHA256, &random, signed, &mut signature)
-            .expect("a signature");
-        signature
-    })
-}
-
 #[test]
 fn the_algorithm_of_a_jwt_is_the_sources_and_never_the_tokens() {
-    let (pair, public) = rsa_pair();
+    let (pair, pem) = rsa_pair();
+    let public = Secret::new(pem);
     let wrong = Err(Rejection(Reason::CredentialWrong));
     let rs = |token: &str| shown(token, JwtAlgorithm::Rs256, &[&public]);
     let genuine = rs256(&pair, &claims(600));
@@ -244,23 +220,23 @@ fn the_algorithm_of_a_jwt_is_the_sources_and_never_the_tokens() {
         Err(Rejection(Reason::CredentialExpired))
     );
 
-    let none = jwt(&json!({ "alg": "none" }), &claims(600), |_| Vec::new());
+    let none = unsigned(&claims(600));
     assert_eq!(rs(&none), wrong);
     assert_eq!(rs(none.trim_end_matches('.')), wrong);
     // The classic: the public key, which everybody has, used as the key of an HMAC.
     for key in [public.expose(), public.expose().trim()] {
-        assert_eq!(rs(&hs256(&json!({}), &claims(600), key)), wrong);
-        let as_shared = shown(&hs256(&json!({}), &claims(600), key), JwtAlgorithm::Hs256, &[&public]);
+        assert_eq!(rs(&hs256(&claims(600), key)), wrong);
+        let as_shared = shown(&hs256(&claims(600), key), JwtAlgorithm::Hs256, &[&public]);
         assert_eq!(as_shared, Err(Rejection(Reason::SecretNotConfigured)));
     }
     let (signed, _) = genuine.rsplit_once('.').expect("three parts");
     assert_eq!(rs(&format!("{signed}.")), wrong);
-    assert_eq!(shown(&genuine, JwtAlgorithm::Rs256, &[&rsa_pair().1]), wrong);
+    assert_eq!(shown(&genuine, JwtAlgorithm::Rs256, &[&Secret::new(rsa_pair().1)]), wrong);
 }
 
 #[test]
 fn a_key_of_the_wrong_sort_is_not_taken() {
-    let (_, public) = rsa_pair();
+    let public = Secret::new(rsa_pair().1);
     assert!(JwtAlgorithm::Rs256.takes(&public));
     assert!(!JwtAlgorithm::Hs256.takes(&public));
     assert!(!JwtAlgorithm::Rs256.takes(&Secret::new("shared")));

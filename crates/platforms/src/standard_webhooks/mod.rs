@@ -7,13 +7,11 @@ mod verify;
 
 use model::event::NewEvent;
 use model::retry::Outcome;
-use model::secret::Secret;
 use model::send::OutgoingMessage;
 use model::source::Source;
-use model::time::Timestamp;
 
 use crate::http::{Answer, Call, Incoming};
-use crate::platform::{Interpreted, Platform, Sender, Unreadable, Unsupported};
+use crate::platform::{Interpreted, Platform, Sender, ToSign, Unreadable, Unsupported};
 use crate::proof::{Rejection, Verified};
 
 /// The name in the registry.
@@ -39,10 +37,9 @@ impl Platform for StandardWebhooks {
         parse::parse(source, request.request())
     }
 
-    /// Signs with `v1`. The id is made of the body, so that every attempt of a delivery shows the same one; equal
-    /// bodies share it.
-    fn sign(&self, _source: &Source, key: &Secret, body: &[u8], now: Timestamp) -> Vec<(String, String)> {
-        verify::sign(key, body, now)
+    /// Signs with `v1`, once for each key.
+    fn sign(&self, _source: &Source, what: &ToSign<'_>) -> Vec<(String, String)> {
+        verify::sign(what)
     }
 
     fn compose(&self, _sender: &Sender<'_>, _message: &OutgoingMessage) -> Result<Call, Unsupported> {

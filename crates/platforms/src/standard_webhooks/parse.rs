@@ -14,7 +14,8 @@ use crate::{pointer, settings};
 /// its own.
 pub(super) fn parse(source: &Source, request: &Incoming) -> Result<Vec<NewEvent>, Unreadable> {
     let prefix = settings::event_prefix(&source.settings, KIND).map_err(Unreadable)?;
-    let signed = Signed::of(request).ok_or(Unreadable("the webhook-id header is missing".to_owned()))?;
+    let signed =
+        Signed::of(request).map_err(|_| Unreadable("the webhook-id header is missing".to_owned()))?;
     let json = pointer::document(&request.body).ok();
     let told =
         |pointer| json.and_then(|json| pointer::plain_at(json, pointer)).filter(|text| !text.is_empty());

@@ -7,13 +7,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use http::Method;
 use model::receipt::Reason;
-use model::secret::Secret;
 use model::source::{SecretRole, Source};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::StandardWebhooks;
-use crate::fixture::{NOW, every_fixture, post, source, told};
+use crate::fixture::{NOW, every_fixture, post, sealed, signed as signed_by, source, told};
 use crate::http::Incoming;
 use crate::platform::Platform;
 use crate::proof::Rejection;
@@ -41,11 +40,7 @@ fn refusal(source: &Source, request: &Incoming) -> Option<Reason> {
 fn every_fixture_gives_the_accepted_events() {
     every_fixture("standard_webhooks", |body| {
         let source = with(&[SECRET]);
-        let mut request = post(&[], body);
-        for (name, value) in StandardWebhooks.sign(&source, &Secret::new(SECRET), &request.body, NOW) {
-            let name = http::HeaderName::from_bytes(name.as_bytes()).expect("a header's name");
-            request.headers.insert(name, value.parse().expect("a header's value"));
-        }
+        let request = sealed(&StandardWebhooks, &source, SECRET, post(&[], body));
         let verified = StandardWebhooks.verify(&source, &request).expect("a signed request");
         told(&StandardWebhooks.parse(&source, &verified).expect("a readable body"))
     });
@@ -158,11 +153,40 @@ fn secrets_and_settings_that_cannot_be_meant_are_refused() {
 
 #[test]
 fn what_is_signed_for_an_endpoint_is_the_same_on_every_attempt_but_for_the_time() {
-    let sign = |at| StandardWebhooks.sign(&with(&[]), &Secret::new(SECRET), BODY.as_bytes(), at);
+    let sign = |at| signed_by(&StandardWebhooks, &with(&[]), &[SECRET], BODY.as_bytes(), at);
     let (first, second) = (sign(NOW), sign(NOW.plus(Duration::from_secs(60))));
+    assert_eq!(first[0], ("webhook-id".to_owned(), "evt_1".to_owned()), "the id is the event's");
     assert_eq!(first[0], second[0]);
     assert_ne!(first[1], second[1]);
     assert_ne!(first[2], second[2]);
+}
+
+#[test]
+fn every_shared_key_of_an_endpoint_signs_so_that_it_can_be_rotated() {
+    let other = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz";
+    let headers = |keys: &[&str]| signed_by(&StandardWebhooks, &with(&[]), keys, BODY.as_bytes(), NOW);
+    let both = headers(&[other, "whpk_AAAA", SECRET]);
+    assert_eq!(both[2].1.split(' ').count(), 2);
+    let shown: Vec<(&str, &str)> = both.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    for key in [other, SECRET] {
+        assert_eq!(refusal(&with(&[key]), &post(&shown, BODY)), None);
+    }
+    assert_eq!(headers(&["not base64 at all"]), []);
+}
+
+#[test]
+fn headers_that_are_there_twice_are_refused_in_either_family() {
+    let good = [("id", "msg_1"), ("timestamp", "1700000000"), ("signature", SIGNATURE)];
+    for family in ["webhook", "svix"] {
+        for repeated in 0..3 {
+            let names: Vec<String> = good.iter().map(|(name, _)| format!("{family}-{name}")).collect();
+            let mut headers: Vec<(&str, &str)> =
+                names.iter().zip(good).map(|(name, (_, value))| (name.as_str(), value)).collect();
+            headers.push(headers[repeated]);
+            let reason = refusal(&with(&[SECRET]), &post(&headers, BODY));
+            assert_eq!(reason, Some(Reason::HeaderRepeated), "{family} {}", good[repeated].0);
+        }
+    }
 }
 
 proptest! {
@@ -171,11 +195,7 @@ proptest! {
         let headers = [("webhook-id", id.as_str()), ("webhook-timestamp", &stamp), ("webhook-signature", &signature)];
         prop_assert!(refusal(&with(&[SECRET]), &post(&headers, body.clone())).is_some());
         let source = with(&[SECRET]);
-        let mut request = post(&[], body);
-        for (name, value) in StandardWebhooks.sign(&source, &Secret::new(SECRET), &request.body, NOW) {
-            let name = http::HeaderName::from_bytes(name.as_bytes()).expect("a header's name");
-            request.headers.insert(name, value.parse().expect("a header's value"));
-        }
+        let request = sealed(&StandardWebhooks, &source, SECRET, post(&[], body));
         let verified = StandardWebhooks.verify(&source, &request).expect("a signed request");
         prop_assert_eq!(StandardWebhooks.parse(&source, &verified).map(|events| events.len()), Ok(1));
     }

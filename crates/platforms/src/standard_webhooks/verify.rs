@@ -12,6 +12,7 @@ use model::time::Timestamp;
 
 use super::KIND;
 use crate::http::Incoming;
+use crate::platform::ToSign;
 use crate::proof::{self, Hash, Rejection, TOLERANCE_DEFAULT, Verified};
 use crate::settings;
 
@@ -28,16 +29,16 @@ pub(super) struct Signed<'r> {
 impl<'r> Signed<'r> {
     /// Reads `webhook-*`, or else Svix's own `svix-*`; the two are never mixed. An id with a dot in it is none,
     /// because the dot also ends it in what is signed.
-    pub(super) fn of(request: &'r Incoming) -> Option<Signed<'r>> {
-        let family = |id, timestamp, signatures| {
-            Some(Signed {
-                id: request.header(id).filter(|id| !id.is_empty() && !id.contains('.'))?,
-                timestamp: request.header(timestamp)?,
-                signatures: request.header(signatures)?,
-            })
+    pub(super) fn of(request: &'r Incoming) -> Result<Signed<'r>, Rejection> {
+        let family = |names: [&str; 3]| -> Result<Option<Signed<'r>>, Rejection> {
+            let [id, timestamp, signatures] = names.map(|name| proof::proving_header(request, name));
+            let id = id?.filter(|id| !id.is_empty() && !id.contains('.'));
+            let found = id.zip(timestamp?).zip(signatures?);
+            Ok(found.map(|((id, timestamp), signatures)| Signed { id, timestamp, signatures }))
         };
-        family("webhook-id", "webhook-timestamp", "webhook-signature")
-            .or_else(|| family("svix-id", "svix-timestamp", "svix-signature"))
+        let own = family(["webhook-id", "webhook-timestamp", "webhook-signature"])?;
+        let svix = || family(["svix-id", "svix-timestamp", "svix-signature"]);
+        own.map_or_else(svix, |own| Ok(Some(own)))?.ok_or(Rejection(Reason::SignatureMissing))
     }
 
     /// The signatures of one version; those of others are passed over.
@@ -93,7 +94,7 @@ pub(super) fn verify<'r>(source: &Source, request: &'r Incoming) -> Result<Verif
     if request.method != Method::POST {
         return Err(Rejection(Reason::MethodNotAllowed));
     }
-    let signed = Signed::of(request).ok_or(Rejection(Reason::SignatureMissing))?;
+    let signed = Signed::of(request)?;
     let seconds = signed.timestamp.parse().map_err(|_| Rejection(Reason::SignatureMalformed))?;
     let verified = by_any_key(source, request, &signed)?;
     let tolerance = source.settings.number("tolerance_s").and_then(|secs| u64::try_from(secs).ok());
@@ -125,17 +126,24 @@ fn by_any_key<'r>(
         .map_err(|_| Rejection(Reason::SignatureWrong))
 }
 
-/// The `v1` headers that sign a body with another key; none where that key is not a shared one.
-pub(super) fn sign(key: &Secret, body: &[u8], now: Timestamp) -> Vec<(String, String)> {
-    let Some(Key::Shared(key)) = Key::of(key) else {
-        return Vec::new();
+/// The `v1` headers that sign a body with an endpoint's own keys; none where no key is a shared one.
+pub(super) fn sign(what: &ToSign<'_>) -> Vec<(String, String)> {
+    let timestamp = what.now.as_secs().to_string();
+    let signature = |key: &&Secret| match Key::of(key)? {
+        Key::Shared(key) => {
+            let mac = proof::mac(Hash::Sha256, &key, &content(what.id, &timestamp, what.body));
+            Some(format!("v1,{}", BASE64.encode(mac)))
+        }
+        Key::Public(_) => None,
     };
-    let (id, timestamp) = (proof::body_id(body), now.as_secs().to_string());
-    let mac = proof::mac(Hash::Sha256, &key, &content(&id, &timestamp, body));
+    let signatures: Vec<String> = what.keys.iter().filter_map(signature).collect();
+    if signatures.is_empty() {
+        return Vec::new();
+    }
     vec![
-        ("webhook-id".to_owned(), id),
+        ("webhook-id".to_owned(), what.id.to_owned()),
         ("webhook-timestamp".to_owned(), timestamp),
-        ("webhook-signature".to_owned(), format!("v1,{}", BASE64.encode(mac))),
+        ("webhook-signature".to_owned(), signatures.join(" ")),
     ]
 }
 

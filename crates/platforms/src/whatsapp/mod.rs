@@ -9,13 +9,11 @@ mod verify;
 use std::time::Duration;
 
 use model::event::NewEvent;
-use model::secret::Secret;
 use model::send::OutgoingMessage;
 use model::source::{SecretRole, Source};
-use model::time::Timestamp;
 
 use crate::http::{Answer, Call, Incoming, Reply};
-use crate::platform::{Interpreted, Pace, Platform, Sender, Unreadable, Unsupported};
+use crate::platform::{Interpreted, Narrowed, Pace, Platform, Sender, ToSign, Unreadable, Unsupported};
 use crate::proof::{Rejection, Verified};
 use crate::settings;
 
@@ -63,8 +61,12 @@ impl Platform for WhatsApp {
         parse::parse(request.request())
     }
 
-    fn sign(&self, _source: &Source, key: &Secret, body: &[u8], _now: Timestamp) -> Vec<(String, String)> {
-        verify::sign(key, body)
+    fn sign(&self, _source: &Source, what: &ToSign<'_>) -> Vec<(String, String)> {
+        verify::sign(what)
+    }
+
+    fn narrow(&self, body: &[u8], keep: &dyn Fn(&str) -> bool) -> Narrowed {
+        parse::narrow(body, keep)
     }
 
     fn compose(&self, sender: &Sender<'_>, message: &OutgoingMessage) -> Result<Call, Unsupported> {

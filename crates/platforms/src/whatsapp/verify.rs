@@ -1,11 +1,11 @@
 //! Proving a request to be Meta's, its check of our URL, and the same signature for endpoints.
 
-use http::{HeaderValue, Method};
+use http::Method;
 use model::receipt::Reason;
-use model::secret::Secret;
 use model::source::{SecretRole, Source};
 
 use crate::http::{Incoming, Reply};
+use crate::platform::ToSign;
 use crate::proof::{self, Hash, Rejection, Unsigned, Verified};
 
 const HEADER: &str = "x-hub-signature-256";
@@ -24,13 +24,14 @@ fn delivery<'r>(source: &Source, request: &'r Incoming) -> Result<Verified<'r>, 
     if source.settings.flag("unsigned") {
         return Ok(proof::by_nothing(request, Unsigned::SettingSaysSo));
     }
-    let legacy = || request.headers.get(HEADER_SHA1).filter(|_| source.settings.flag("allow_sha1"));
-    let (hash, signature) = match request.headers.get(HEADER) {
-        Some(value) => (Hash::Sha256, decode("sha256=", Hash::Sha256, value)),
-        None => match legacy() {
-            Some(value) => (Hash::Sha1, decode("sha1=", Hash::Sha1, value)),
-            None => return Err(Rejection(Reason::SignatureMissing)),
-        },
+    let (hash, signature) = match proof::proving_header(request, HEADER)? {
+        Some(text) => (Hash::Sha256, decode("sha256=", Hash::Sha256, text)),
+        None if source.settings.flag("allow_sha1") => {
+            let legacy = proof::proving_header(request, HEADER_SHA1)?;
+            let text = legacy.ok_or(Rejection(Reason::SignatureMissing))?;
+            (Hash::Sha1, decode("sha1=", Hash::Sha1, text))
+        }
+        None => return Err(Rejection(Reason::SignatureMissing)),
     };
     let signature = signature.ok_or(Rejection(Reason::SignatureMalformed))?;
     let secrets = source.secrets(SecretRole::Signing, request.received_at);
@@ -39,8 +40,8 @@ fn delivery<'r>(source: &Source, request: &'r Incoming) -> Result<Verified<'r>, 
 }
 
 /// The prefix and the full length in lower-case hex, exactly as Meta writes it.
-fn decode(prefix: &str, hash: Hash, value: &HeaderValue) -> Option<Vec<u8>> {
-    let digits = value.to_str().ok()?.strip_prefix(prefix)?;
+fn decode(prefix: &str, hash: Hash, text: &str) -> Option<Vec<u8>> {
+    let digits = text.strip_prefix(prefix)?;
     let lower = digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     hex::decode(digits).ok().filter(|bytes| lower && bytes.len() == hash.bytes())
 }
@@ -71,10 +72,11 @@ pub(super) fn handshake(request: &Incoming) -> Option<Reply> {
     is_check.then(|| Reply::text(request.query_value("hub.challenge").unwrap_or_default()))
 }
 
-/// The header that proves a body with this key, as Meta would send it.
-pub(super) fn sign(key: &Secret, body: &[u8]) -> Vec<(String, String)> {
-    let mac = proof::mac(Hash::Sha256, key.expose().as_bytes(), &[body]);
-    vec![(HEADER.to_owned(), format!("sha256={}", hex::encode(mac)))]
+/// The header that proves a body with the current key, as Meta would send it: Meta has one signature a request.
+pub(super) fn sign(what: &ToSign<'_>) -> Vec<(String, String)> {
+    let mac = what.key().map(|key| proof::mac(Hash::Sha256, key.expose().as_bytes(), &[what.body]));
+    let header = mac.map(|mac| (HEADER.to_owned(), format!("sha256={}", hex::encode(mac))));
+    header.into_iter().collect()
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 
 use model::message::{Body, ChoiceControl, Forwarded, Location, Media};
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use super::redact::without_api_key;
 use crate::json;
 
 /// Members that hold another message: `ephemeralMessage.message`.
@@ -19,6 +20,8 @@ const WRAPPERS: [&str; 7] = [
 /// Members that stand beside the message and are none.
 const COMPANIONS: [&str; 5] =
     ["messageContextInfo", "senderKeyDistributionMessage", "base64", "mediaUrl", "apikey"];
+/// The member of a context that tells the advertisement a message comes from.
+const ADVERTISEMENT: &str = "externalAdReply";
 /// The most wrappers around one message.
 const WRAPPERS_MAX: usize = 8;
 
@@ -40,15 +43,16 @@ pub(super) struct Spoken {
     pub(super) reply_to: Option<String>,
     pub(super) forwarded: Option<Forwarded>,
     pub(super) referral: Option<Box<RawValue>>,
-    pub(super) extra: Option<Box<RawValue>>,
+    pub(super) extra: Map<String, Value>,
 }
 
-/// Reads the `message` of an item; `None` when nobody says anything in it, as in most `protocolMessage`s.
-pub(super) fn read(message: &Value) -> Option<Said> {
+/// Reads the `message` of an item; `None` when nobody says anything in it, as in most `protocolMessage`s. Evolution
+/// moves the `contextInfo` of a message to the item: `beside` is the item.
+pub(super) fn read(message: &Value, beside: &Value) -> Option<Said> {
     let mut message = message;
     for _ in 0..WRAPPERS_MAX {
         if let Some(edited) = message.pointer("/editedMessage/message") {
-            let whole = || Some(Said::Edit { target: None, spoken: Box::new(spoken(edited)) });
+            let whole = || Some(Said::Edit { target: None, spoken: Box::new(spoken(edited, beside)) });
             return edit_of(edited).or_else(whole);
         }
         match unwrapped(message) {
@@ -60,7 +64,7 @@ pub(super) fn read(message: &Value) -> Option<Said> {
         return edit_of(message);
     }
     members(message).next()?;
-    reaction(message).or_else(|| Some(Said::Something(Box::new(spoken(message)))))
+    reaction(message).or_else(|| Some(Said::Something(Box::new(spoken(message, beside)))))
 }
 
 fn unwrapped(message: &Value) -> Option<&Value> {
@@ -72,15 +76,18 @@ fn members(message: &Value) -> impl Iterator<Item = (&str, &Value)> {
     all.filter(|(name, _)| !COMPANIONS.contains(name))
 }
 
-/// A `protocolMessage` that takes a message back or says it anew.
 fn edit_of(message: &Value) -> Option<Said> {
-    let protocol = message.get("protocolMessage")?;
+    protocol(message.get("protocolMessage")?)
+}
+
+/// A `protocolMessage` that takes a message back or says it anew.
+pub(super) fn protocol(protocol: &Value) -> Option<Said> {
     let target = text(protocol.get("key")?, "id")?;
     let kind = protocol.get("type")?;
     match (kind.as_str(), kind.as_i64()) {
         (Some("REVOKE"), _) | (_, Some(0)) => Some(Said::Revocation { target }),
         (Some("MESSAGE_EDIT"), _) | (_, Some(14)) => {
-            let spoken = Box::new(spoken(protocol.get("editedMessage")?));
+            let spoken = Box::new(spoken(protocol.get("editedMessage")?, &Value::Null));
             Some(Said::Edit { target: Some(target), spoken })
         }
         _ => None,
@@ -93,21 +100,36 @@ fn reaction(message: &Value) -> Option<Said> {
     Some(Said::Reaction { target, emoji: text(reaction, "text") })
 }
 
-fn spoken(message: &Value) -> Spoken {
+fn spoken(message: &Value, beside: &Value) -> Spoken {
     let inner = unwrapped(message).unwrap_or(message);
     let readable = members(inner).find_map(|(name, value)| Some((value, body(name, value, inner)?)));
     let (value, body) = readable.unwrap_or_else(|| {
         let (name, value) = members(inner).next().unwrap_or(("", &Value::Null));
         (value, unsupported(name, inner))
     });
-    let context = value.get("contextInfo").unwrap_or(&Value::Null);
+    let contexts = [value, beside].into_iter().filter_map(|holder| holder.get("contextInfo"));
+    let context = contexts.into_iter().find(|context| context.is_object()).unwrap_or(&Value::Null);
+    let mut extra = encrypted_file(value);
+    extra.extend(rest_of(context).map(|rest| ("contextInfo".to_owned(), rest)));
     Spoken {
         body,
         reply_to: text(context, "stanzaId"),
         forwarded: forwarded(context),
-        referral: context.get("externalAdReply").filter(|ad| ad.is_object()).map(json::raw),
-        extra: encrypted_file(value),
+        referral: context.get(ADVERTISEMENT).filter(|ad| ad.is_object()).map(json::raw),
+        extra,
     }
+}
+
+/// What a context says besides what has a place of its own: who was quoted, who was mentioned. The quoted message itself
+/// is left out: it came before, and may hold a picture.
+fn rest_of(context: &Value) -> Option<Value> {
+    let told = ["stanzaId", "quotedMessage", "isForwarded", "forwardingScore", ADVERTISEMENT];
+    let rest = context
+        .as_object()?
+        .iter()
+        .filter(|(name, value)| !told.contains(&name.as_str()) && !value.is_null());
+    let rest: Map<String, Value> = rest.map(|(name, value)| (name.clone(), value.clone())).collect();
+    (!rest.is_empty()).then(|| without_api_key(&rest.into()))
 }
 
 fn body(name: &str, value: &Value, message: &Value) -> Option<Body> {
@@ -172,21 +194,27 @@ fn file(value: &Value, message: &Value) -> Media {
 }
 
 /// What is needed to fetch and decrypt a file where the gateway does not do it.
-fn encrypted_file(value: &Value) -> Option<Box<RawValue>> {
-    value.get("mediaKey")?;
+fn encrypted_file(value: &Value) -> Map<String, Value> {
+    if value.get("mediaKey").is_none() {
+        return Map::new();
+    }
     let names = ["url", "directPath", "mediaKey", "fileEncSha256", "fileLength"];
-    let kept = names.iter().filter_map(|name| Some(((*name).to_owned(), value.get(name)?.clone())));
-    Some(json::raw(&kept.collect::<serde_json::Map<String, Value>>()))
+    names.iter().filter_map(|name| Some(((*name).to_owned(), value.get(name)?.clone()))).collect()
 }
 
 fn location(value: &Value) -> Option<Location> {
     Some(Location {
-        latitude: value.get("degreesLatitude")?.as_f64()?,
-        longitude: value.get("degreesLongitude")?.as_f64()?,
+        latitude: degrees(value.get("degreesLatitude")?)?,
+        longitude: degrees(value.get("degreesLongitude")?)?,
         name: text(value, "name"),
         address: text(value, "address"),
         url: text(value, "url"),
     })
+}
+
+/// A number, or a number as text.
+fn degrees(value: &Value) -> Option<f64> {
+    value.as_f64().or_else(|| value.as_str()?.parse().ok()).filter(|degrees| degrees.is_finite())
 }
 
 fn forwarded(context: &Value) -> Option<Forwarded> {
@@ -199,7 +227,7 @@ fn forwarded(context: &Value) -> Option<Forwarded> {
 
 fn unsupported(name: &str, message: &Value) -> Body {
     let reason = Some(name.to_owned()).filter(|name| !name.is_empty());
-    Body::Unsupported { reason, raw: json::raw(&super::parse::without_api_key(message)) }
+    Body::Unsupported { reason, raw: json::raw(&without_api_key(message)) }
 }
 
 /// The text of a member; an empty one says nothing.

@@ -5,11 +5,15 @@ use model::conversation::{Party, Touch};
 use model::event::{Content, DedupeKey, NewEvent};
 use model::message::{Body, Message, MessageState, PlatformError, Reaction, Status};
 use model::time::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::content::{self, Said, Spoken, text};
 use super::jid::{Jid, Sort};
 use super::parse::Envelope;
+use crate::json;
+
+/// Names of events that tell an edit or a deletion by what Baileys calls a `protocolMessage`.
+const EDIT_EVENTS: [&str; 2] = ["messages.edited", "send.message.update"];
 
 /// One item and the key that names it.
 pub(super) struct Item<'r> {
@@ -36,7 +40,7 @@ impl<'r> Item<'r> {
         }
         let read = match self.value.get("update") {
             Some(update) => self.update(update),
-            None if self.envelope.name == "messages.edited" => self.edited_by_event(),
+            None if EDIT_EVENTS.contains(&self.envelope.name) => self.changed_by_event(),
             None if self.is_status() => self.status(self.value),
             None => {
                 self.value.get("message").filter(|message| message.is_object()).and_then(|m| self.message(m))
@@ -59,7 +63,7 @@ impl<'r> Item<'r> {
         if update.get("messageStubType").is_some_and(|stub| *stub == 1 || *stub == "REVOKE") {
             return self.deleted(&self.id()?);
         }
-        match content::read(update.get("message")?)? {
+        match content::read(update.get("message")?, update)? {
             Said::Edit { target, spoken } => {
                 let at = read_time(update.get("messageTimestamp"));
                 self.edited(&target.or_else(|| self.id())?, *spoken, at)
@@ -70,20 +74,21 @@ impl<'r> Item<'r> {
     }
 
     fn message(&self, message: &Value) -> Option<NewEvent> {
-        let (id, party) = (self.id()?, self.party()?);
+        let (id, mut party) = (self.id()?, self.party()?);
         let name = if self.from_me == Some(true) { "message.echo" } else { "message.received" };
-        let (name, content) = match content::read(message)? {
+        let (name, content) = match content::read(message, self.value)? {
             Said::Something(spoken) => {
                 (name, Content::Message { message: Box::new(self.with_author(id, *spoken)) })
             }
             Said::Reaction { target, emoji } => {
                 let reaction = Reaction { id: Some(id), message_id: target, emoji };
+                // Nobody has to answer it, so that it takes up no conversation again.
+                party.touch = Touch::None;
                 ("message.reaction", Content::Reaction { reaction })
             }
             Said::Edit { target, spoken } => {
-                let millis = message.pointer("/protocolMessage/timestampMs").and_then(whole_number);
-                let at = millis.map(Timestamp::from_millis).or_else(|| self.time());
-                return self.edited(&target.unwrap_or(id), *spoken, at);
+                let millis = read_time(message.pointer("/protocolMessage/timestampMs"));
+                return self.edited(&target.unwrap_or(id), *spoken, millis.or_else(|| self.time()));
             }
             Said::Revocation { target } => return self.deleted(&target),
         };
@@ -97,6 +102,10 @@ impl<'r> Item<'r> {
 
     fn with_author(&self, id: String, spoken: Spoken) -> Message {
         let in_group = self.jid().filter(|jid| jid.sort() == Sort::Group);
+        let mut extra = spoken.extra;
+        // In a group the party is the group, so that the name of who speaks has no other place.
+        let name = in_group.as_ref().and_then(|_| self.value.get("pushName")).filter(|name| name.is_string());
+        extra.extend(name.map(|name| ("pushName".to_owned(), name.clone())));
         Message {
             id,
             author: in_group.as_ref().and_then(|_| self.author()),
@@ -105,18 +114,20 @@ impl<'r> Item<'r> {
             reply_to: spoken.reply_to,
             forwarded: spoken.forwarded,
             referral: spoken.referral,
-            extra: spoken.extra,
+            extra: (!extra.is_empty()).then(|| json::raw(&extra)),
         }
     }
 
-    /// Evolution's `messages.edited`, whose item is what a `protocolMessage` of the edit holds.
-    fn edited_by_event(&self) -> Option<NewEvent> {
-        let wrapped = json!({ "editedMessage": { "message": self.value.get("editedMessage")? } });
-        let Some(Said::Edit { spoken, .. }) = content::read(&wrapped) else {
-            return None;
-        };
-        let at = self.value.get("timestampMs").and_then(whole_number).map(Timestamp::from_millis);
-        self.edited(&self.id()?, *spoken, at)
+    /// Evolution's events of a change, whose item is a `protocolMessage`: a deletion comes this way too.
+    fn changed_by_event(&self) -> Option<NewEvent> {
+        match content::protocol(self.value)? {
+            Said::Edit { target, spoken } => {
+                let at = read_time(self.value.get("timestampMs"));
+                self.edited(&target.or_else(|| self.id())?, *spoken, at)
+            }
+            Said::Revocation { target } => self.deleted(&target),
+            Said::Something(_) | Said::Reaction { .. } => None,
+        }
     }
 
     /// The same edit may be told by two events of the gateway: it is known by what was edited, when, and to what.
@@ -128,7 +139,7 @@ impl<'r> Item<'r> {
         Some(NewEvent {
             dedupe_key: Some(self.key_of("edit", &[target, &second, &said])),
             party: Some(party),
-            occurred_at: at.unwrap_or_else(|| self.occurred_at()),
+            occurred_at: self.envelope.believed(at).unwrap_or_else(|| self.occurred_at()),
             ..self.envelope.event("message.edited", Content::Message { message: Box::new(message) })
         })
     }
@@ -151,7 +162,7 @@ impl<'r> Item<'r> {
 
     /// A step of a message of ours. That we ourselves have read a contact's message is no such step.
     fn status(&self, holder: &Value) -> Option<NewEvent> {
-        let id = text(self.value, "keyId").or_else(|| self.id())?;
+        let id = self.id()?;
         if holder
             .get("status")
             .and_then(Value::as_str)
@@ -176,6 +187,7 @@ impl<'r> Item<'r> {
             errors,
             pricing: None,
             platform_conversation: None,
+            extra: None,
         };
         let name = format!("message.{}", state.as_str());
         Some(NewEvent {
@@ -198,8 +210,9 @@ impl<'r> Item<'r> {
         }
     }
 
+    /// Where a gateway's own row is told, `id` is the row's and `keyId` the message's.
     fn id(&self) -> Option<String> {
-        text(self.key, "id")
+        text(self.value, "keyId").or_else(|| text(self.key, "id"))
     }
 
     fn jid(&self) -> Option<Jid> {
@@ -264,7 +277,7 @@ impl<'r> Item<'r> {
     }
 
     fn occurred_at(&self) -> Timestamp {
-        self.time().unwrap_or(self.envelope.request.received_at)
+        self.envelope.believed(self.time()).unwrap_or(self.envelope.request.received_at)
     }
 }
 
@@ -294,15 +307,21 @@ fn errors(holder: &Value) -> Vec<PlatformError> {
     codes.into_iter().flatten().filter_map(error).collect()
 }
 
-/// Seconds since the epoch, in the three ways this family writes a number.
+/// A time since the epoch, in the ways this family writes a number: in milliseconds from the year 1973 on, where seconds
+/// would be the year 5138.
 fn read_time(value: Option<&Value>) -> Option<Timestamp> {
-    whole_number(value?).filter(|secs| *secs > 0).map(Timestamp::from_secs)
+    match whole_number(value?)? {
+        ..=0 => None,
+        secs @ 1..100_000_000_000 => Some(Timestamp::from_secs(secs)),
+        millis => Some(Timestamp::from_millis(millis)),
+    }
 }
 
-/// A number, a number as text, or the halves of a 64-bit one: `{"low":…,"high":…}`.
+/// A number without its fraction, a number as text, or the halves of a 64-bit one: `{"low":…,"high":…}`.
 fn whole_number(value: &Value) -> Option<i64> {
     match value {
-        Value::Number(number) => number.as_i64(),
+        // The conversion saturates, so that no number overflows.
+        Value::Number(number) => number.as_i64().or_else(|| number.as_f64().map(|number| number as i64)),
         Value::String(text) => text.trim().parse().ok(),
         Value::Object(halves) => {
             let low = halves.get("low")?.as_i64()? & 0xffff_ffff;

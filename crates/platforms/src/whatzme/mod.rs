@@ -1,23 +1,24 @@
 //! WhatzMeAPI and its family: gateways built on Baileys (Evolution API, CodeChat, WAHA).
 
+mod codechat;
 mod content;
 mod item;
 mod jid;
 mod parse;
+mod redact;
 mod send;
 #[cfg(test)]
 mod tests;
 mod verify;
 mod waha;
 
+use bytes::Bytes;
 use model::event::NewEvent;
-use model::secret::Secret;
 use model::send::OutgoingMessage;
 use model::source::Source;
-use model::time::Timestamp;
 
 use crate::http::{Answer, Call, Incoming, Reply};
-use crate::platform::{Interpreted, Pace, Platform, Sender, Unreadable, Unsupported};
+use crate::platform::{Interpreted, Pace, Platform, Sender, ToSign, Unreadable, Unsupported};
 use crate::proof::{Rejection, Verified};
 
 /// The name in the registry, and the prefix of events without a name of ours.
@@ -48,8 +49,12 @@ impl Platform for WhatzMe {
         Reply::json(r#"{"ok":true}"#)
     }
 
-    fn sign(&self, source: &Source, key: &Secret, body: &[u8], _now: Timestamp) -> Vec<(String, String)> {
-        vec![verify::signature(source, key, body)]
+    fn sign(&self, source: &Source, what: &ToSign<'_>) -> Vec<(String, String)> {
+        verify::sign(source, what)
+    }
+
+    fn redact(&self, body: &[u8]) -> Option<Bytes> {
+        redact::redact(body)
     }
 
     fn compose(&self, sender: &Sender<'_>, message: &OutgoingMessage) -> Result<Call, Unsupported> {

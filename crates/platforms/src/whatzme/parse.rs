@@ -1,20 +1,26 @@
 //! Envelopes of the family: which event, which account, which items.
 
+use std::time::Duration;
+
 use model::event::{Content, EventType, NewEvent};
 use model::message::AccountNotice;
 use model::source::Source;
+use model::time::Timestamp;
 use serde_json::Value;
 
 use super::item::Item;
-use super::{KIND, waha};
+use super::redact::without_api_key;
+use super::{KIND, codechat, waha};
 use crate::http::Incoming;
 use crate::json;
-use crate::platform::Unreadable;
+use crate::platform::{ITEMS_MAX, Unreadable};
 
 /// The account of envelopes that name none.
 const ACCOUNT_DEFAULT: &str = "default";
+/// How far ahead of our clock a gateway's time may lie before it is not believed.
+const AHEAD_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Names of events whose items are messages, statuses and deletions.
-const ITEM_EVENTS: [&str; 9] = [
+const ITEM_EVENTS: [&str; 11] = [
     "messages.upsert",
     "messages.update",
     "messages.delete",
@@ -24,9 +30,13 @@ const ITEM_EVENTS: [&str; 9] = [
     "message",
     "message.any",
     "message.ack",
+    "message.reaction",
+    "message.revoked",
 ];
 /// Names of events about the connection of an account.
-const ACCOUNT_EVENTS: [&str; 2] = ["connection.update", "session.status"];
+const ACCOUNT_EVENTS: [&str; 3] = ["connection.update", "session.status", "status.instance"];
+/// Words for a connection that somebody has to look after.
+const LOST: [&str; 6] = ["close", "closed", "refused", "failed", "stopped", "scan_qr_code"];
 
 /// The events of one request.
 pub(super) fn parse(source: &Source, request: &Incoming) -> Result<Vec<NewEvent>, Unreadable> {
@@ -35,10 +45,9 @@ pub(super) fn parse(source: &Source, request: &Incoming) -> Result<Vec<NewEvent>
         return Err(Unreadable("the body is neither an object nor an array".to_owned()));
     }
     let name = event_name(&body, request);
-    let account = ["instance", "session"].iter().find_map(|key| body.get(*key)?.as_str());
     let envelope = Envelope {
         name: &name,
-        account: account.filter(|account| !account.is_empty()).unwrap_or(ACCOUNT_DEFAULT),
+        account: account(&body).unwrap_or(ACCOUNT_DEFAULT),
         echo_is_human: source.settings.flag("echo_is_human"),
         request,
     };
@@ -47,8 +56,27 @@ pub(super) fn parse(source: &Source, request: &Incoming) -> Result<Vec<NewEvent>
     }
     match items(&body).filter(|_| ITEM_EVENTS.contains(&name.as_str())) {
         None => Ok(vec![envelope.unrecognised(&body)]),
-        Some(items) => Ok(items.iter().flat_map(|value| Item::new(&envelope, value).events()).collect()),
+        Some(items) => read(&envelope, items),
     }
+}
+
+fn read(envelope: &Envelope<'_>, items: Vec<Value>) -> Result<Vec<NewEvent>, Unreadable> {
+    let mut events = Vec::new();
+    for value in items {
+        let value = codechat::translated(&value).unwrap_or(value);
+        events.extend(Item::new(envelope, &value).events());
+        if events.len() > ITEMS_MAX {
+            return Err(Unreadable::too_many());
+        }
+    }
+    Ok(events)
+}
+
+/// The gateway's name for the account; CodeChat gives an object that holds it.
+fn account(body: &Value) -> Option<&str> {
+    let names = ["/instance", "/instance/name", "/instance/instanceName", "/session"];
+    let told = names.iter().filter_map(|pointer| body.pointer(pointer)?.as_str());
+    told.into_iter().find(|account| !account.is_empty())
 }
 
 /// What all items of one request share.
@@ -89,7 +117,15 @@ impl Envelope<'_> {
             errors: Vec::new(),
             raw: json::raw(&without_api_key(said)),
         };
-        self.event("account.updated", Content::Account { notice: Box::new(notice) })
+        let word = ["state", "status"].iter().find_map(|key| said.get(*key)?.as_str());
+        let is_lost = word.is_some_and(|word| LOST.contains(&word.to_ascii_lowercase().as_str()));
+        let name = if is_lost { "account.alert" } else { "account.updated" };
+        self.event(name, Content::Account { notice: Box::new(notice) })
+    }
+
+    /// A time that can be believed: not far ahead of our clock, or it would hold a conversation's window open.
+    pub(super) fn believed(&self, at: Option<Timestamp>) -> Option<Timestamp> {
+        at.filter(|at| *at <= self.request.received_at.plus(AHEAD_MAX))
     }
 }
 
@@ -129,18 +165,4 @@ fn items(body: &Value) -> Option<Vec<Value>> {
     let itself = || (body.get("key").is_some() && body.get("data").is_none()).then(|| vec![body.clone()]);
     let payload = || body.get("payload").map(|payload| vec![waha::translated(payload)]);
     listed(body).or_else(payload).or_else(data).or_else(itself)
-}
-
-/// A copy without the instance's API key, which Evolution puts into every body in clear.
-pub(super) fn without_api_key(value: &Value) -> Value {
-    let secret = |name: &str| name.replace(['-', '_'], "").eq_ignore_ascii_case("apikey");
-    match value {
-        Value::Object(members) => members
-            .iter()
-            .filter(|(name, _)| !secret(name))
-            .map(|(name, value)| (name.clone(), without_api_key(value)))
-            .collect(),
-        Value::Array(items) => items.iter().map(without_api_key).collect(),
-        plain => plain.clone(),
-    }
 }

@@ -8,13 +8,13 @@ use http::Method;
 use model::conversation::Touch;
 use model::event::{Content, NewEvent};
 use model::receipt::Reason;
-use model::secret::Secret;
 use model::source::{SecretRole, Source};
+use model::time::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::WhatzMe;
-use crate::fixture::{NOW, every_fixture, post, source, told};
+use crate::fixture::{self, NOW, every_fixture, post, source, told};
 use crate::http::Incoming;
 use crate::platform::Platform;
 use crate::proof::Rejection;
@@ -36,17 +36,15 @@ fn refusal(source: &Source, request: &Incoming) -> Option<Reason> {
 
 fn read(settings: &Value, body: impl Into<bytes::Bytes>) -> Vec<NewEvent> {
     let source = signing(settings);
-    let request = sealed(&source, post(&[], body));
+    // After the times in the fixtures: one that lies ahead is not believed.
+    let received_at = Timestamp::from_secs(1_790_000_500);
+    let request = sealed(&source, Incoming { received_at, ..post(&[], body) });
     let verified = WhatzMe.verify(&source, &request).expect("a signed request");
     WhatzMe.parse(&source, &verified).expect("a readable body")
 }
 
-fn sealed(source: &Source, mut request: Incoming) -> Incoming {
-    for (name, value) in WhatzMe.sign(source, &Secret::new("whatz-secret"), &request.body, NOW) {
-        let name = http::HeaderName::from_bytes(name.as_bytes()).expect("a header's name");
-        request.headers.insert(name, value.parse().expect("a header's value"));
-    }
-    request
+fn sealed(source: &Source, request: Incoming) -> Incoming {
+    fixture::sealed(&WhatzMe, source, "whatz-secret", request)
 }
 
 #[test]
@@ -76,6 +74,87 @@ fn the_vector_is_accepted_and_its_neighbours_are_not() {
     assert_eq!(refusal(&source, &altered), Some(Reason::SignatureWrong));
     let got = Incoming { method: Method::GET, ..signed(VECTOR_HEX) };
     assert_eq!(refusal(&source, &got), Some(Reason::MethodNotAllowed));
+}
+
+#[test]
+fn a_signature_that_is_there_twice_is_refused() {
+    let value = format!("sha256={VECTOR_HEX}");
+    for second in [value.as_str(), "sha256=00"] {
+        let twice = post(&[("X-Signature", &value), ("x-signature", second)], VECTOR);
+        assert_eq!(refusal(&signing(&json!({})), &twice), Some(Reason::HeaderRepeated));
+    }
+}
+
+#[test]
+fn wahas_signature_is_sha512_in_bare_hex() {
+    let source = signing(&json!({ "signature_style": "waha" }));
+    assert_eq!(WhatzMe.check(&source), Ok(()));
+    let mac = |hash| hex::encode(crate::proof::mac(hash, b"whatz-secret", &[VECTOR.as_bytes()]));
+    let with = |value: &str| refusal(&source, &post(&[("X-Webhook-Hmac", value)], VECTOR));
+    let sha512 = mac(crate::proof::Hash::Sha512);
+    assert_eq!(with(&sha512), None);
+    assert_eq!(with(&mac(crate::proof::Hash::Sha256)), Some(Reason::SignatureWrong));
+    assert_eq!(with(&sha512[..126]), Some(Reason::SignatureWrong));
+    assert_eq!(with(&format!("sha512={sha512}")), Some(Reason::SignatureMalformed));
+    assert_eq!(refusal(&source, &signed(VECTOR_HEX)), Some(Reason::SignatureMissing));
+    let headers = fixture::signed(&WhatzMe, &source, &["whatz-secret"], VECTOR.as_bytes(), NOW);
+    let algorithm = ("x-webhook-hmac-algorithm".to_owned(), "sha512".to_owned());
+    assert_eq!(headers, [("x-webhook-hmac".to_owned(), sha512), algorithm]);
+}
+
+#[test]
+fn an_endpoint_sees_what_the_gateway_would_show() {
+    let headers = |settings: Value, secrets: &[(SecretRole, &str)]| {
+        fixture::signed(&WhatzMe, &source("whatzme", &settings, secrets), &["a:b"], b"{}", NOW)
+    };
+    let credential = [(SecretRole::Credential, "ana:pw")];
+    let alone = json!({ "signature": false, "auth": "basic" });
+    assert_eq!(headers(alone, &credential), [("authorization".to_owned(), "Basic YTpi".to_owned())]);
+    let both = headers(json!({ "auth": "bearer" }), &credential);
+    assert_eq!(both.len(), 1);
+    assert_eq!(both[0].0, "x-signature");
+    assert_eq!(headers(json!({ "signature": false, "auth": "jwt_hs256" }), &credential), []);
+}
+
+#[test]
+fn the_api_key_of_the_envelope_is_masked_in_a_body_that_is_kept_or_passed_on() {
+    let folder = format!("{}/fixtures/whatzme", env!("CARGO_MANIFEST_DIR"));
+    let mut with_key = 0;
+    for file in std::fs::read_dir(folder).expect("fixtures") {
+        let path = file.expect("a folder entry").path();
+        let Ok(body) = std::fs::read_to_string(&path) else { continue };
+        let redacted = WhatzMe.redact(body.as_bytes());
+        assert_eq!(redacted.is_some(), body.contains("FAKE-KEY"), "{}", path.display());
+        if let Some(redacted) = redacted {
+            with_key += 1;
+            assert_eq!(redacted, body.replace("FAKE-KEY", "***"), "{}", path.display());
+            assert_eq!(
+                told(&read(&json!({}), redacted)),
+                told(&read(&json!({}), body)),
+                "{}",
+                path.display()
+            );
+        }
+    }
+    assert!(with_key >= 8, "{with_key}");
+    let key_of_anybody = bytes::Bytes::from_static(br#"{"apikey":"K"}"#);
+    let redacted = |kind| crate::registry::redacted(kind, key_of_anybody.clone());
+    assert_eq!(redacted(Some("whatzme")), r#"{"apikey":"***"}"#);
+    assert_eq!(redacted(None), r#"{"apikey":"***"}"#, "a removed source's platform is not known");
+    assert_eq!(redacted(Some("generic")), key_of_anybody);
+}
+
+#[test]
+fn a_body_of_more_items_than_are_read_is_refused_whole() {
+    let source = signing(&json!({}));
+    let count = |items: usize| {
+        let body = format!(r#"{{"event":"messages.upsert","messages":[{}0]}}"#, "0,".repeat(items - 1));
+        let request = sealed(&source, post(&[], body));
+        let verified = WhatzMe.verify(&source, &request).expect("a signed request");
+        WhatzMe.parse(&source, &verified).map(|events| events.len()).ok()
+    };
+    assert_eq!(count(10_000), Some(10_000));
+    assert_eq!(count(10_001), None);
 }
 
 #[test]
@@ -129,6 +208,7 @@ fn settings_that_would_let_anybody_in_are_refused_and_accept_nothing() {
         json!({ "auth": "basic" }),
         json!({ "signature": "no" }),
         json!({ "signature_header": "a b" }),
+        json!({ "signature_style": "md5" }),
         json!({ "api_base": "ftp://x" }),
         json!({ "send_path": "send" }),
         json!({ "dialect": "klingon" }),

@@ -7,11 +7,13 @@ use model::source::{SecretRole, Source};
 
 use crate::credential::Credential;
 use crate::http::Incoming;
+use crate::platform::ToSign;
 use crate::proof::{self, Hash, Rejection, Verified};
 use crate::settings;
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "signature",
+    "signature_style",
     "signature_header",
     "auth",
     "echo_is_human",
@@ -22,13 +24,52 @@ const KEYS: [&str; 10] = [
     "message_id_pointer",
     "messages_per_second",
 ];
-const SIGNATURE_HEADER: &str = "x-signature";
-const PREFIX: &str = "sha256=";
+
+/// How a gateway writes its HMAC of the body, in hex.
+#[derive(Clone, Copy)]
+enum Style {
+    /// `X-Signature: sha256=<hex>`.
+    WhatzMe,
+    /// `X-Webhook-Hmac: <hex>`, of SHA-512.
+    Waha,
+}
+
+impl Style {
+    const CHOICES: [(&'static str, Style); 2] = [("whatzme", Style::WhatzMe), ("waha", Style::Waha)];
+
+    fn header(self) -> &'static str {
+        match self {
+            Style::WhatzMe => "x-signature",
+            Style::Waha => "x-webhook-hmac",
+        }
+    }
+
+    fn prefix(self) -> &'static str {
+        match self {
+            Style::WhatzMe => "sha256=",
+            Style::Waha => "",
+        }
+    }
+
+    fn hash(self) -> Hash {
+        match self {
+            Style::WhatzMe => Hash::Sha256,
+            Style::Waha => Hash::Sha512,
+        }
+    }
+}
+
+/// Where the HMAC stands and how it is written.
+#[derive(Clone, Copy)]
+struct Signature<'s> {
+    header: &'s str,
+    style: Style,
+}
 
 /// What a request must show: at least one of the two.
 struct Demands<'s> {
-    /// The header of the HMAC, unless it is switched off.
-    signature: Option<&'s str>,
+    /// The HMAC, unless it is switched off.
+    signature: Option<Signature<'s>>,
     /// The kind of `Authorization` header.
     credential: Option<Credential>,
 }
@@ -36,8 +77,10 @@ struct Demands<'s> {
 impl Demands<'_> {
     fn read(source: &Source) -> Result<Demands<'_>, String> {
         let of = &source.settings;
-        let header = settings::header(of, "signature_header")?.unwrap_or(SIGNATURE_HEADER);
-        let signature = settings::flag(of, "signature")?.unwrap_or(true).then_some(header);
+        let style = settings::choice(of, "signature_style", &Style::CHOICES)?.unwrap_or(Style::WhatzMe);
+        let header = settings::header(of, "signature_header")?.unwrap_or(style.header());
+        let is_signed = settings::flag(of, "signature")?.unwrap_or(true);
+        let signature = is_signed.then_some(Signature { header, style });
         let credential = match settings::text(of, "auth")? {
             None | Some("none") => None,
             Some(_) => settings::choice(of, "auth", &Credential::CHOICES).map_err(|refusal| {
@@ -60,7 +103,7 @@ pub(super) fn check(source: &Source) -> Result<(), String> {
     settings::flag(&source.settings, "echo_is_human")?;
     let demands = Demands::read(source)?;
     if demands.signature.is_some() {
-        settings::secret_needed(source, SecretRole::Signing, "the shared secret of the X-Signature header")?;
+        settings::secret_needed(source, SecretRole::Signing, "the shared secret of the signature")?;
     }
     demands.credential.map_or(Ok(()), |credential| credential.check(source))
 }
@@ -72,22 +115,38 @@ pub(super) fn verify<'r>(source: &Source, request: &'r Incoming) -> Result<Verif
     if request.method != Method::POST {
         return Err(Rejection(Reason::MethodNotAllowed));
     }
-    let signed = demands.signature.map(|header| by_signature(header, source, request)).transpose()?;
+    let signed = demands.signature.map(|signature| signature.prove(source, request)).transpose()?;
     let shown = demands.credential.map(|credential| credential.prove(source, request)).transpose()?;
     signed.or(shown).ok_or(Rejection(Reason::SecretNotConfigured))
 }
 
-fn by_signature<'r>(header: &str, source: &Source, request: &'r Incoming) -> Result<Verified<'r>, Rejection> {
-    let header = request.header(header).ok_or(Rejection(Reason::SignatureMissing))?;
-    let presented = header.strip_prefix(PREFIX).and_then(|hex| hex::decode(hex).ok());
-    let presented = presented.ok_or(Rejection(Reason::SignatureMalformed))?;
-    let keys = source.secrets(SecretRole::Signing, request.received_at);
-    proof::by_mac(request, Hash::Sha256, &[presented], keys.map(|key| key.expose()), &[&request.body])
+impl Signature<'_> {
+    fn prove<'r>(&self, source: &Source, request: &'r Incoming) -> Result<Verified<'r>, Rejection> {
+        let text = proof::proving_header(request, self.header)?.ok_or(Rejection(Reason::SignatureMissing))?;
+        let presented = text.strip_prefix(self.style.prefix()).and_then(|hex| hex::decode(hex).ok());
+        let presented = presented.ok_or(Rejection(Reason::SignatureMalformed))?;
+        let keys = source.secrets(SecretRole::Signing, request.received_at).map(|key| key.expose());
+        proof::by_mac(request, self.style.hash(), &[presented], keys, &[&request.body])
+    }
+
+    fn headers(&self, key: &Secret, body: &[u8]) -> Vec<(String, String)> {
+        let mac = proof::mac(self.style.hash(), key.expose().as_bytes(), &[body]);
+        let written = (self.header.to_owned(), format!("{}{}", self.style.prefix(), hex::encode(mac)));
+        match self.style {
+            Style::WhatzMe => vec![written],
+            // Whoever reads WAHA's webhooks looks at this one too.
+            Style::Waha => vec![written, ("x-webhook-hmac-algorithm".to_owned(), "sha512".to_owned())],
+        }
+    }
 }
 
-/// The header that signs a body with a key.
-pub(super) fn signature(source: &Source, key: &Secret, body: &[u8]) -> (String, String) {
-    let header = source.settings.text("signature_header").unwrap_or(SIGNATURE_HEADER);
-    let mac = proof::mac(Hash::Sha256, key.expose().as_bytes(), &[body]);
-    (header.to_owned(), format!("{PREFIX}{}", hex::encode(mac)))
+/// The headers that prove a body with the current key: the HMAC, or what stands in its place where it is switched off.
+pub(super) fn sign(source: &Source, what: &ToSign<'_>) -> Vec<(String, String)> {
+    let (Ok(demands), Some(key)) = (Demands::read(source), what.key()) else {
+        return Vec::new();
+    };
+    match (demands.signature, demands.credential) {
+        (Some(signature), _) => signature.headers(key, what.body),
+        (None, credential) => credential.and_then(|kind| kind.shown(key)).into_iter().collect(),
+    }
 }

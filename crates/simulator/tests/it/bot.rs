@@ -5,8 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use egress::{Egress, Exchange, FailureKind, Limits, Request};
 use http::Method;
+use model::id::AppId;
 use model::secret::Secret;
 use model::time::{Clock, ManualClock, Timestamp};
+use platforms::platform::ToSign;
 use platforms::registry;
 use serde_json::json;
 use simulator::Bot;
@@ -28,11 +30,13 @@ async fn delivered_by(egress: &Egress, bot: &Bot, body: &str) -> Exchange {
 fn signed(body: &str, at: Timestamp) -> Vec<(String, String)> {
     let adapter = registry::find("standard_webhooks").unwrap();
     let source = source("standard_webhooks", &json!({}));
-    adapter.sign(&source, &Secret::new(SECRET), body.as_bytes(), at)
+    let keys = [&Secret::new(SECRET)];
+    adapter.sign(&source, &ToSign { keys: &keys, id: "evt_1", body: body.as_bytes(), now: at })
 }
 
 async fn posted(egress: &Egress, bot: &Bot, body: &str, headers: Vec<(String, String)>) -> Exchange {
     let request = Request {
+        on_behalf_of: AppId::from_raw(1),
         method: Method::POST,
         url: bot.url(),
         headers,

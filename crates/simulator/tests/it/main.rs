@@ -139,6 +139,7 @@ async fn exchanged(whatsapp: &WhatsApp, message: &Value, deadline: Duration) -> 
 
 async fn called(call: Call, deadline: Duration) -> Exchange {
     let request = Request {
+        on_behalf_of: AppId::from_raw(1),
         method: call.method,
         url: call.url,
         headers: call.headers,

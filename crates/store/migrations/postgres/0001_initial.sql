@@ -4,7 +4,8 @@
 -- Owners of endpoints.
 CREATE TABLE apps (
     id BIGINT PRIMARY KEY,
-    name TEXT NOT NULL
+    name TEXT NOT NULL,
+    version BIGINT NOT NULL DEFAULT 1
 );
 
 -- Configured places webhooks come in; what only the adapter needs is in doc.
@@ -14,7 +15,8 @@ CREATE TABLE sources (
     platform TEXT NOT NULL,
     name TEXT NOT NULL,
     path TEXT,
-    doc TEXT NOT NULL
+    doc TEXT NOT NULL,
+    version BIGINT NOT NULL DEFAULT 1
 );
 
 -- Addresses on sources.
@@ -23,7 +25,8 @@ CREATE TABLE accounts (
     source BIGINT NOT NULL,
     app BIGINT NOT NULL,
     address TEXT NOT NULL,
-    name TEXT
+    name TEXT,
+    version BIGINT NOT NULL DEFAULT 1
 );
 
 -- Where events are delivered.
@@ -32,7 +35,8 @@ CREATE TABLE endpoints (
     app BIGINT NOT NULL,
     state TEXT NOT NULL,
     failing_since BIGINT,
-    doc TEXT NOT NULL
+    doc TEXT NOT NULL,
+    version BIGINT NOT NULL DEFAULT 1
 );
 
 -- Credentials for our API; only hashes.
@@ -129,7 +133,8 @@ CREATE TABLE deliveries (
     attempts BIGINT NOT NULL,
     due_at BIGINT,
     lease BIGINT,
-    last_error TEXT
+    last_error TEXT,
+    replayed_by BIGINT
 );
 
 -- Each try of a delivery or a send.
@@ -193,6 +198,15 @@ CREATE TABLE sends (
     doc TEXT NOT NULL
 );
 
+-- How far the turns of accounts to send are taken, and of lines on them; line 0 is the account itself.
+CREATE TABLE turns (
+    account BIGINT NOT NULL,
+    line BIGINT NOT NULL,
+    even_ns BIGINT NOT NULL,
+    rest_until BIGINT,
+    PRIMARY KEY (account, line)
+);
+
 -- Statuses that came before the send they belong to was answered.
 CREATE TABLE parked (
     account BIGINT NOT NULL,
@@ -205,22 +219,24 @@ CREATE TABLE parked (
 CREATE UNIQUE INDEX sources_path ON sources (path);
 CREATE UNIQUE INDEX accounts_address ON accounts (source, address);
 CREATE UNIQUE INDEX tokens_hash ON tokens (token_hash);
-CREATE INDEX receipts_source ON receipts (source, id);
 CREATE INDEX receipts_odd ON receipts (state, id) WHERE state > 0;
-CREATE INDEX events_type ON events (event_type, id);
-CREATE INDEX events_source ON events (source, id);
-CREATE INDEX events_account ON events (account, id) WHERE account IS NOT NULL;
 CREATE INDEX events_conversation ON events (conversation, id) WHERE conversation IS NOT NULL;
 CREATE INDEX events_receipt ON events (receipt) WHERE receipt IS NOT NULL;
 CREATE INDEX deliveries_due ON deliveries (endpoint, retrying, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX deliveries_line ON deliveries (endpoint, line, id) WHERE line IS NOT NULL AND state <= 2;
-CREATE INDEX deliveries_set_aside ON deliveries (state, id) WHERE state >= 2 AND state <> 3;
+CREATE INDEX deliveries_open ON deliveries (state, id) WHERE state <> 3;
 CREATE INDEX deliveries_event ON deliveries (event);
-CREATE INDEX deliveries_endpoint ON deliveries (endpoint, id);
 CREATE INDEX identifiers_contact ON identifiers (contact);
 CREATE UNIQUE INDEX conversations_pair ON conversations (contact, account);
+CREATE INDEX conversations_app ON conversations (app, id);
+CREATE INDEX conversations_account ON conversations (account, id);
+CREATE INDEX conversations_set ON conversations (state, id) WHERE state <> 'open';
+CREATE INDEX contacts_app ON contacts (app, id);
 CREATE INDEX idempotency_made ON idempotency (made_at);
 CREATE INDEX parked_at ON parked (parked_at);
-CREATE INDEX sends_due ON sends (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX sends_due ON sends (account, due_at, id) WHERE state = 0 AND due_at IS NOT NULL;
+CREATE INDEX sends_leased ON sends (due_at) WHERE state = 1;
 CREATE INDEX sends_line ON sends (line, id) WHERE state <= 1;
+CREATE INDEX turns_even ON turns (even_ns);
+CREATE INDEX sends_open ON sends (state, id) WHERE state <> 2;
 CREATE INDEX sends_message ON sends (account, message_id) WHERE message_id IS NOT NULL;

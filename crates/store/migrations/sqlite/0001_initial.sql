@@ -4,7 +4,8 @@
 -- Owners of endpoints.
 CREATE TABLE apps (
     id INTEGER PRIMARY KEY,
-    name TEXT NOT NULL
+    name TEXT NOT NULL,
+    version INTEGER NOT NULL DEFAULT 1
 ) STRICT;
 
 -- Configured places webhooks come in; what only the adapter needs is in doc.
@@ -14,7 +15,8 @@ CREATE TABLE sources (
     platform TEXT NOT NULL,
     name TEXT NOT NULL,
     path TEXT,
-    doc TEXT NOT NULL
+    doc TEXT NOT NULL,
+    version INTEGER NOT NULL DEFAULT 1
 ) STRICT;
 
 -- Addresses on sources.
@@ -23,7 +25,8 @@ CREATE TABLE accounts (
     source INTEGER NOT NULL,
     app INTEGER NOT NULL,
     address TEXT NOT NULL,
-    name TEXT
+    name TEXT,
+    version INTEGER NOT NULL DEFAULT 1
 ) STRICT;
 
 -- Where events are delivered.
@@ -32,7 +35,8 @@ CREATE TABLE endpoints (
     app INTEGER NOT NULL,
     state TEXT NOT NULL,
     failing_since INTEGER,
-    doc TEXT NOT NULL
+    doc TEXT NOT NULL,
+    version INTEGER NOT NULL DEFAULT 1
 ) STRICT;
 
 -- Credentials for our API; only hashes.
@@ -110,17 +114,30 @@ CREATE TABLE events (
     key2 INTEGER
 ) STRICT;
 
--- 128 bits of SHA-256 over source and platform's own id: the proof that an event is new. In buckets, so that a new
--- key lands among few (src/dedupe.rs).
+-- Events are found by their dedupe key and by their conversation in sorted runs, each of many events in their order;
+-- those after the last run are known in memory (src/runs.rs).
+CREATE TABLE runs (
+    run INTEGER PRIMARY KEY,
+    last_event INTEGER NOT NULL
+) STRICT;
+
+-- 128 bits of SHA-256 over source and platform's own id: the proof that an event is new.
 CREATE TABLE dedupe (
-    bucket INTEGER NOT NULL,
+    run INTEGER NOT NULL,
     key1 INTEGER NOT NULL,
     key2 INTEGER NOT NULL,
-    event INTEGER NOT NULL,
-    PRIMARY KEY (bucket, key1, key2)
+    PRIMARY KEY (run, key1, key2)
 ) STRICT, WITHOUT ROWID;
 
--- Filters over the keys of many buckets each, written when no key comes into them any more.
+-- The events of a conversation.
+CREATE TABLE conversation_events (
+    run INTEGER NOT NULL,
+    conversation INTEGER NOT NULL,
+    event INTEGER NOT NULL,
+    PRIMARY KEY (run, conversation, event)
+) STRICT, WITHOUT ROWID;
+
+-- Filters over the dedupe keys of many runs each, written when no key comes into them any more.
 CREATE TABLE dedupe_filters (
     generation INTEGER PRIMARY KEY,
     bits BLOB NOT NULL
@@ -137,7 +154,8 @@ CREATE TABLE deliveries (
     attempts INTEGER NOT NULL,
     due_at INTEGER,
     lease INTEGER,
-    last_error TEXT
+    last_error TEXT,
+    replayed_by INTEGER
 ) STRICT;
 
 -- Each try of a delivery or a send.
@@ -201,6 +219,15 @@ CREATE TABLE sends (
     doc TEXT NOT NULL
 ) STRICT;
 
+-- How far the turns of accounts to send are taken, and of lines on them; line 0 is the account itself.
+CREATE TABLE turns (
+    account INTEGER NOT NULL,
+    line INTEGER NOT NULL,
+    even_ns INTEGER NOT NULL,
+    rest_until INTEGER,
+    PRIMARY KEY (account, line)
+) STRICT, WITHOUT ROWID;
+
 -- Statuses that came before the send they belong to was answered.
 CREATE TABLE parked (
     account INTEGER NOT NULL,
@@ -213,22 +240,23 @@ CREATE TABLE parked (
 CREATE UNIQUE INDEX sources_path ON sources (path);
 CREATE UNIQUE INDEX accounts_address ON accounts (source, address);
 CREATE UNIQUE INDEX tokens_hash ON tokens (token_hash);
-CREATE INDEX receipts_source ON receipts (source, id);
 CREATE INDEX receipts_odd ON receipts (state, id) WHERE state > 0;
-CREATE INDEX events_type ON events (event_type, id);
-CREATE INDEX events_source ON events (source, id);
-CREATE INDEX events_account ON events (account, id) WHERE account IS NOT NULL;
-CREATE INDEX events_conversation ON events (conversation, id) WHERE conversation IS NOT NULL;
 CREATE INDEX events_receipt ON events (receipt) WHERE receipt IS NOT NULL;
 CREATE INDEX deliveries_due ON deliveries (endpoint, retrying, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX deliveries_line ON deliveries (endpoint, line, id) WHERE line IS NOT NULL AND state <= 2;
-CREATE INDEX deliveries_set_aside ON deliveries (state, id) WHERE state >= 2 AND state <> 3;
+CREATE INDEX deliveries_open ON deliveries (state, id) WHERE state <> 3;
 CREATE INDEX deliveries_event ON deliveries (event);
-CREATE INDEX deliveries_endpoint ON deliveries (endpoint, id);
 CREATE INDEX identifiers_contact ON identifiers (contact);
 CREATE UNIQUE INDEX conversations_pair ON conversations (contact, account);
+CREATE INDEX conversations_app ON conversations (app, id);
+CREATE INDEX conversations_account ON conversations (account, id);
+CREATE INDEX conversations_set ON conversations (state, id) WHERE state <> 'open';
+CREATE INDEX contacts_app ON contacts (app, id);
 CREATE INDEX idempotency_made ON idempotency (made_at);
 CREATE INDEX parked_at ON parked (parked_at);
-CREATE INDEX sends_due ON sends (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX sends_due ON sends (account, due_at, id) WHERE state = 0 AND due_at IS NOT NULL;
+CREATE INDEX sends_leased ON sends (due_at) WHERE state = 1;
 CREATE INDEX sends_line ON sends (line, id) WHERE state <= 1;
+CREATE INDEX turns_even ON turns (even_ns);
+CREATE INDEX sends_open ON sends (state, id) WHERE state <> 2;
 CREATE INDEX sends_message ON sends (account, message_id) WHERE message_id IS NOT NULL;

@@ -11,6 +11,7 @@ mod listing;
 mod nodes;
 mod opening;
 mod ordering;
+mod pacing;
 mod retaining;
 mod scene;
 mod sending;

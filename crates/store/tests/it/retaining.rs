@@ -153,7 +153,7 @@ async fn answers_and_early_statuses_go_after_a_day_and_old_sends_after_the_rest(
         scene.receive(&desk.source, vec![early]).await;
         sending::queue(&scene, sending::words(&desk, "taken")).await;
         sending::queue(&scene, sending::words(&desk, "owed")).await;
-        sending::record(&scene, &desk, &sending::claim(&scene).await[0], Next::Delivered).await;
+        sending::record(&scene, &sending::claim(&scene).await[0], Next::Delivered).await;
         scene.clock.advance(DAY + Duration::from_secs(1));
         settle(&scene).await;
         assert_eq!(

@@ -218,7 +218,7 @@ pub(crate) fn message_touching(id: &str, names: &[(&'static str, &str)], touch: 
         dedupe_key: Some(DedupeKey::of(&["message", id])),
         account: Some("34600".to_owned()),
         party: Some(Party {
-            identifiers: names.iter().map(|(kind, value)| Identifier::new(kind, *value)).collect(),
+            identifiers: names.iter().map(|(kind, value)| Identifier::new(*kind, *value)).collect(),
             name: Some("Ana".to_owned()),
             touch,
         }),
@@ -246,6 +246,7 @@ pub(crate) fn status(message_id: &str, state: MessageState, correlation: Option<
                 errors: Vec::new(),
                 pricing: None,
                 platform_conversation: None,
+                extra: None,
             }),
         },
     }

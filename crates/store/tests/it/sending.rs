@@ -1,5 +1,6 @@
 //! Sends: queued once, called in order, and never called again when the platform may have taken them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,13 +9,12 @@ use model::id::{AccountId, ConversationId, SendId};
 use model::message::MessageState;
 use model::page::PageRequest;
 use model::retry::Next;
-use model::send::{OutgoingBody, OutgoingMessage, Recipient, SendState, TextBody};
+use model::send::{OutgoingBody, OutgoingMessage, ReadMark, Recipient, SendState, TextBody};
 use model::source::Source;
-use store::Error;
-use store::sends::{ClaimedSend, NewSend, Queued, RecordedSend};
+use store::sends::{CalledOff, ClaimedSend, NewSend, Queued, RecordedSend, WantedSends};
 
 use crate::engine::on_every_engine;
-use crate::scene::{LEASE, Scene, attempt, dead, message};
+use crate::scene::{LEASE, Scene, attempt, dead, message, status};
 
 /// A source with one account and an open conversation on it.
 pub(crate) struct Desk {
@@ -49,11 +49,16 @@ pub(crate) async fn queue(scene: &Scene, new: NewSend) -> SendId {
     }
 }
 
-pub(crate) async fn claim(scene: &Scene) -> Vec<ClaimedSend> {
-    scene.sends().claim(10, LEASE).await.expect("a claim")
+/// Up to ten of each account, as fast as it likes.
+pub(crate) fn wanted() -> WantedSends {
+    WantedSends { limit: 20, lease: LEASE, busy: HashMap::new(), pacing: Arc::new(|_| None) }
 }
 
-pub(crate) fn outcome(scene: &Scene, desk: &Desk, claimed: &ClaimedSend, next: Next) -> RecordedSend {
+pub(crate) async fn claim(scene: &Scene) -> Vec<ClaimedSend> {
+    scene.sends().claim(wanted()).await.expect("a claim").sends
+}
+
+pub(crate) fn outcome(scene: &Scene, claimed: &ClaimedSend, next: Next) -> RecordedSend {
     let message_id = (next == Next::Delivered).then(|| format!("wamid.{}", claimed.send.id));
     let number = claimed.send.attempts + 1;
     RecordedSend {
@@ -61,12 +66,12 @@ pub(crate) fn outcome(scene: &Scene, desk: &Desk, claimed: &ClaimedSend, next: N
         attempt: Some(attempt(scene, AttemptOf::Send(claimed.send.id), number)),
         next,
         message_id,
-        source: Some(Arc::clone(&desk.source)),
+        rest_until: None,
     }
 }
 
-pub(crate) async fn record(scene: &Scene, desk: &Desk, claimed: &ClaimedSend, next: Next) {
-    scene.sends().record(outcome(scene, desk, claimed, next)).await.expect("a record");
+pub(crate) async fn record(scene: &Scene, claimed: &ClaimedSend, next: Next) {
+    scene.sends().record(outcome(scene, claimed, next)).await.expect("a record");
 }
 
 pub(crate) async fn state(scene: &Scene, id: SendId) -> (SendState, Option<MessageState>) {
@@ -82,7 +87,7 @@ async fn a_send_that_was_taken_tells_so_by_an_event() {
         let id = queue(&scene, words(&desk, "hello")).await;
         let claimed = claim(&scene).await.remove(0);
         assert!(claim(&scene).await.is_empty());
-        record(&scene, &desk, &claimed, Next::Delivered).await;
+        record(&scene, &claimed, Next::Delivered).await;
         assert_eq!(state(&scene, id).await, (SendState::Taken, Some(MessageState::Accepted)));
         assert_eq!(scene.event_types().await.last().map(String::as_str), Some("message.accepted"));
         let told = scene.claim(10).await.remove(0);
@@ -133,33 +138,15 @@ async fn sends_of_one_conversation_go_one_after_another() {
         claimed.sort_by_key(|one| one.send.id);
         assert_eq!(claimed.iter().map(|one| one.send.id).collect::<Vec<_>>(), [ids[0], beside]);
         let retry = Next::RetryAt(scene.now().plus(Duration::from_secs(5)));
-        record(&scene, &desk, &claimed[0], retry).await;
+        record(&scene, &claimed[0], retry).await;
         assert!(claim(&scene).await.is_empty(), "the second waits for the first");
         scene.clock.advance(Duration::from_secs(5));
         let first = claim(&scene).await.remove(0);
         assert_eq!((first.send.id, first.send.attempts), (ids[0], 1));
-        record(&scene, &desk, &first, dead()).await;
+        record(&scene, &first, dead()).await;
         assert_eq!(state(&scene, ids[0]).await.0, SendState::Dead);
         assert_eq!(scene.event_types().await.last().map(String::as_str), Some("message.failed"));
         assert_eq!(claim(&scene).await[0].send.id, ids[1]);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_postponed_send_is_due_later_and_keeps_its_place() {
-    on_every_engine(async |scene| {
-        let desk = desk(&scene).await;
-        let id = queue(&scene, words(&desk, "one")).await;
-        queue(&scene, words(&desk, "two")).await;
-        let claimed = claim(&scene).await.remove(0);
-        let at = scene.now().plus(Duration::from_secs(3));
-        scene.sends().postpone(&claimed, at).await.expect("postponed");
-        assert!(matches!(scene.sends().postpone(&claimed, at).await, Err(Error::LeaseLost)));
-        assert!(claim(&scene).await.is_empty());
-        scene.clock.advance(Duration::from_secs(3));
-        let again = claim(&scene).await;
-        assert_eq!((again.len(), again[0].send.id, again[0].send.attempts), (1, id, 0));
     })
     .await;
 }
@@ -174,8 +161,23 @@ async fn a_call_whose_worker_died_is_unknown_and_its_line_goes_on() {
         scene.clock.advance(LEASE);
         assert_eq!(claim(&scene).await[0].send.id, next);
         assert_eq!(state(&scene, lost).await.0, SendState::Unknown);
-        record(&scene, &desk, &claimed, Next::Delivered).await;
+        record(&scene, &claimed, Next::Delivered).await;
         assert_eq!(state(&scene, lost).await.0, SendState::Taken, "the worker was only slow, and knows");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_send_that_cannot_be_read_keeps_no_other_from_leaving() {
+    on_every_engine(async |scene| {
+        let desk = desk(&scene).await;
+        let damaged = queue(&scene, words(&desk, "one")).await;
+        let next = queue(&scene, words(&desk, "two")).await;
+        let beside = queue(&scene, NewSend { conversation: None, ..words(&desk, "beside") }).await;
+        scene.raw(&format!("UPDATE sends SET doc = '{{' WHERE id = {}", damaged.raw())).await;
+        assert_eq!(claim(&scene).await.iter().map(|one| one.send.id).collect::<Vec<_>>(), [beside]);
+        scene.clock.advance(LEASE);
+        assert_eq!(claim(&scene).await.iter().map(|one| one.send.id).collect::<Vec<_>>(), [next]);
     })
     .await;
 }
@@ -189,7 +191,7 @@ async fn a_call_that_failed_too_late_is_not_made_again() {
         let claimed = claim(&scene).await.remove(0);
         scene.clock.advance(LEASE);
         assert_eq!(claim(&scene).await.len(), 1);
-        record(&scene, &desk, &claimed, Next::RetryAt(scene.now())).await;
+        record(&scene, &claimed, Next::RetryAt(scene.now())).await;
         assert_eq!(state(&scene, lost).await.0, SendState::Dead);
         assert!(claim(&scene).await.is_empty());
     })
@@ -202,11 +204,87 @@ async fn what_may_have_been_taken_is_unknown_and_tells_nothing() {
         let desk = desk(&scene).await;
         let id = queue(&scene, words(&desk, "one")).await;
         let claimed = claim(&scene).await.remove(0);
-        record(&scene, &desk, &claimed, Next::Unknown("the connection was lost".to_owned())).await;
-        record(&scene, &desk, &claimed, Next::Unknown("the connection was lost".to_owned())).await;
+        record(&scene, &claimed, Next::Unknown("the connection was lost".to_owned())).await;
+        record(&scene, &claimed, Next::Unknown("the connection was lost".to_owned())).await;
         let send = scene.sends().get(id).await.expect("the send");
         assert_eq!((send.state, send.attempts), (SendState::Unknown, 1), "a record told twice counts once");
         assert!(!scene.event_types().await.iter().any(|name| name == "message.accepted"));
+    })
+    .await;
+}
+
+async fn cancel(scene: &Scene, id: SendId) -> CalledOff {
+    scene.sends().cancel(id).await.expect("an answer")
+}
+
+#[tokio::test]
+async fn a_send_that_waits_is_called_off_and_stays_visible() {
+    on_every_engine(async |scene| {
+        let desk = desk(&scene).await;
+        scene.endpoint().await;
+        let ids = [
+            queue(&scene, words(&desk, "one")).await,
+            queue(&scene, words(&desk, "two")).await,
+            queue(&scene, words(&desk, "three")).await,
+        ];
+        assert_eq!(cancel(&scene, ids[1]).await, CalledOff::Done, "it stands in its line");
+        assert_eq!(cancel(&scene, ids[0]).await, CalledOff::Done, "it is due");
+        assert_eq!(cancel(&scene, ids[0]).await, CalledOff::Ended);
+        let called_off = scene.sends().get(ids[0]).await.expect("it is visible");
+        assert_eq!((called_off.state, called_off.due_at), (SendState::Cancelled, None));
+        assert_eq!(claim(&scene).await.iter().map(|one| one.send.id).collect::<Vec<_>>(), [ids[2]]);
+        let told = scene.event_types().await.iter().filter(|name| *name == "message.failed").count();
+        assert_eq!(told, 2, "each is told once");
+        let told = scene.claim(1).await.remove(0).event.content.expect("content");
+        assert!(told.contains("called off before it was sent"), "{told}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_send_that_waits_for_another_try_is_called_off() {
+    on_every_engine(async |scene| {
+        let desk = desk(&scene).await;
+        let id = queue(&scene, words(&desk, "one")).await;
+        let next = queue(&scene, words(&desk, "two")).await;
+        let claimed = claim(&scene).await.remove(0);
+        assert_eq!(cancel(&scene, id).await, CalledOff::UnderWay);
+        record(&scene, &claimed, Next::RetryAt(scene.now().plus(Duration::from_secs(60)))).await;
+        assert_eq!(cancel(&scene, id).await, CalledOff::Done);
+        let claimed = claim(&scene).await.remove(0);
+        assert_eq!(claimed.send.id, next, "its line goes on at once");
+        record(&scene, &claimed, Next::Unknown("the connection was lost".to_owned())).await;
+        assert_eq!(cancel(&scene, next).await, CalledOff::Ended, "it may have been taken");
+        assert_eq!(state(&scene, next).await.0, SendState::Unknown);
+        assert!(scene.sends().cancel(SendId::from_raw(5)).await.is_err());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_send_that_was_called_off_stays_so_whatever_is_told_of_it() {
+    on_every_engine(async |scene| {
+        let desk = desk(&scene).await;
+        let id = queue(&scene, words(&desk, "one")).await;
+        assert_eq!(cancel(&scene, id).await, CalledOff::Done);
+        let stray = status("wamid.stray", MessageState::Sent, Some(id.to_string()));
+        scene.receive(&desk.source, vec![stray]).await;
+        assert_eq!(state(&scene, id).await.0, SendState::Cancelled);
+        assert!(claim(&scene).await.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nothing_is_told_of_a_read_mark_that_is_called_off() {
+    on_every_engine(async |scene| {
+        let desk = desk(&scene).await;
+        let read = ReadMark { message_id: "first".to_owned(), typing: false };
+        let mut mark = words(&desk, "");
+        mark.message.body = OutgoingBody::Read { read };
+        let id = queue(&scene, mark).await;
+        assert_eq!(cancel(&scene, id).await, CalledOff::Done);
+        assert!(!scene.event_types().await.iter().any(|name| name == "message.failed"));
     })
     .await;
 }

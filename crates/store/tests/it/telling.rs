@@ -13,7 +13,7 @@ async fn the_state_of_a_message_only_rises() {
     on_every_engine(async |scene| {
         let desk = desk(&scene).await;
         let id = queue(&scene, words(&desk, "hello")).await;
-        record(&scene, &desk, &claim(&scene).await[0], Next::Delivered).await;
+        record(&scene, &claim(&scene).await[0], Next::Delivered).await;
         let message_id = format!("wamid.{id}");
         for (told, expected) in [
             (MessageState::Read, MessageState::Read),
@@ -33,7 +33,7 @@ async fn a_status_tells_the_conversation_of_its_send() {
     on_every_engine(async |scene| {
         let desk = desk(&scene).await;
         let id = queue(&scene, words(&desk, "hello")).await;
-        record(&scene, &desk, &claim(&scene).await[0], Next::Delivered).await;
+        record(&scene, &claim(&scene).await[0], Next::Delivered).await;
         scene.endpoint().await;
         scene.receive(&desk.source, vec![status(&format!("wamid.{id}"), MessageState::Sent, None)]).await;
         assert_eq!(scene.claim(10).await[0].event.conversation, Some(desk.conversation));
@@ -50,7 +50,7 @@ async fn a_status_that_came_before_the_answer_is_applied_when_the_send_is_record
         let early = |told| status(&format!("wamid.{id}"), told, None);
         scene.receive(&desk.source, vec![early(MessageState::Delivered), early(MessageState::Sent)]).await;
         assert_eq!(state(&scene, id).await, (SendState::InFlight, None));
-        record(&scene, &desk, &claimed, Next::Delivered).await;
+        record(&scene, &claimed, Next::Delivered).await;
         assert_eq!(state(&scene, id).await, (SendState::Taken, Some(MessageState::Delivered)));
         assert!(scene.raw("SELECT * FROM parked").await.is_empty());
     })
@@ -64,7 +64,7 @@ async fn what_we_sent_along_names_the_send_before_the_platforms_id_does() {
         let id = queue(&scene, words(&desk, "hello")).await;
         let next = queue(&scene, words(&desk, "and more")).await;
         let claimed = claim(&scene).await.remove(0);
-        record(&scene, &desk, &claimed, Next::RetryAt(scene.now())).await;
+        record(&scene, &claimed, Next::RetryAt(scene.now())).await;
         scene.receive(&desk.source, vec![status("wamid.x", MessageState::Read, None)]).await;
         let told = vec![
             status("wamid.x", MessageState::Sent, Some(id.to_string())),
@@ -86,7 +86,7 @@ async fn a_status_during_the_call_lets_the_line_go_on_whatever_the_call_comes_to
         let next = queue(&scene, words(&desk, "and more")).await;
         let claimed = claim(&scene).await.remove(0);
         scene.receive(&desk.source, vec![status("wamid.x", MessageState::Sent, Some(id.to_string()))]).await;
-        record(&scene, &desk, &claimed, Next::RetryAt(scene.now())).await;
+        record(&scene, &claimed, Next::RetryAt(scene.now())).await;
         assert_eq!(state(&scene, id).await, (SendState::Taken, Some(MessageState::Sent)), "it was taken");
         assert_eq!(claim(&scene).await.iter().map(|one| one.send.id).collect::<Vec<_>>(), [next]);
     })
@@ -99,7 +99,7 @@ async fn an_unknown_send_is_settled_by_its_status() {
         let desk = desk(&scene).await;
         let id = queue(&scene, words(&desk, "hello")).await;
         let claimed = claim(&scene).await.remove(0);
-        record(&scene, &desk, &claimed, Next::Unknown("the connection was lost".to_owned())).await;
+        record(&scene, &claimed, Next::Unknown("the connection was lost".to_owned())).await;
         scene
             .receive(&desk.source, vec![status("wamid.x", MessageState::Delivered, Some(id.to_string()))])
             .await;

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use http::Method;
 use model::receipt::Reason;
-use model::secret::Secret;
 use model::source::SecretRole;
 use serde_json::{Value, json};
 
 use super::{refusal, unsigned};
-use crate::fixture::{NOW, post, source};
+use crate::fixture::token::{claims, hs256};
+use crate::fixture::{NOW, post, signed, source};
 use crate::generic::Generic;
 use crate::http::Incoming;
 use crate::platform::Platform;
@@ -253,7 +253,7 @@ fn what_is_signed_for_an_endpoint_is_accepted_by_the_same_settings() {
         let key = if settings["key_encoding"] == "base64" { "whsec_b3RoZXI=" } else { "user:word" };
         let source =
             source("generic", &settings, &[(SecretRole::Signing, key), (SecretRole::Credential, key)]);
-        let headers = Generic.sign(&source, &Secret::new(key), b"{}", NOW);
+        let headers = signed(&Generic, &source, &[key], b"{}", NOW);
         let headers: Vec<(&str, &str)> =
             headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(refusal(&source, &post(&headers, "{}")), None, "{settings}");
@@ -265,14 +265,14 @@ fn what_is_signed_for_an_endpoint_is_accepted_by_the_same_settings() {
 fn the_url_a_sender_was_given_can_be_signed() {
     let settings = json!({ "scheme": "hmac", "header": "X-S", "signed": "{method} {url} {path} {body}", "public_url": "https://gw.example/" });
     let source = source("generic", &settings, &[(SecretRole::Signing, "k")]);
-    let signed =
+    let mac =
         |text: &str| hex::encode(crate::proof::mac(crate::proof::Hash::Sha256, b"k", &[text.as_bytes()]));
-    let header = signed("POST https://gw.example/in/src_1?a=1 /in/src_1 {}");
+    let header = mac("POST https://gw.example/in/src_1?a=1 /in/src_1 {}");
     let request = Incoming { query: Some("a=1".to_owned()), ..post(&[("X-S", &header)], "{}") };
     assert_eq!(refusal(&source, &request), None);
     let elsewhere = Incoming { query: Some("a=2".to_owned()), ..request };
     assert_eq!(refusal(&source, &elsewhere), Some(Reason::SignatureWrong));
-    assert!(Generic.sign(&source, &Secret::new("k"), b"{}", NOW).is_empty());
+    assert!(signed(&Generic, &source, &["k"], b"{}", NOW).is_empty());
 }
 
 #[test]
@@ -320,11 +320,7 @@ fn only_the_methods_of_the_settings_are_accepted() {
 
 #[test]
 fn a_jwt_is_accepted_in_the_schemes_that_name_its_algorithm() {
-    let header = jsonwebtoken::Header::default();
-    let key = jsonwebtoken::EncodingKey::from_secret(b"jwt-key");
-    let claims = json!({ "exp": NOW.as_secs() + 600, "app": "evolution" });
-    let token = jsonwebtoken::encode(&header, &claims, &key).expect("a token");
-    let request = post(&[("authorization", &format!("Bearer {token}"))], "{}");
+    let request = post(&[("authorization", &format!("Bearer {}", hs256(&claims(600), "jwt-key")))], "{}");
     let under = |scheme: &str, secret| {
         let credentials = [(SecretRole::Credential, secret)];
         refusal(&source("generic", &json!({ "scheme": scheme }), &credentials), &request)
@@ -333,4 +329,35 @@ fn a_jwt_is_accepted_in_the_schemes_that_name_its_algorithm() {
     assert_eq!(under("jwt_hs256", "other-key"), Some(Reason::CredentialWrong));
     assert_eq!(under("jwt_rs256", "jwt-key"), Some(Reason::SecretNotConfigured));
     assert_eq!(under("bearer", "jwt-key"), Some(Reason::CredentialWrong));
+}
+
+#[test]
+fn a_header_that_proves_something_is_refused_when_it_is_there_twice() {
+    for (name, vector) in vectors() {
+        let source = source("generic", &vector.settings, &[(SecretRole::Signing, vector.key)]);
+        for header in vector.headers {
+            let headers = [vector.headers, &[*header]].concat();
+            let reason = refusal(&source, &post(&headers, vector.body));
+            assert_eq!(reason, Some(Reason::HeaderRepeated), "{name}: {}", header.0);
+        }
+    }
+    let shown = json!({ "scheme": "header", "header": "X-Token" });
+    let source = source("generic", &shown, &[(SecretRole::Credential, "t")]);
+    let twice = post(&[("x-token", "t"), ("X-Token", "t")], "");
+    assert_eq!(refusal(&source, &twice), Some(Reason::HeaderRepeated));
+}
+
+#[test]
+fn the_keys_of_a_rotation_all_sign_where_a_header_has_room_for_them() {
+    let keys = ["whsec_b3RoZXI=", "whsec_b2xk"];
+    for (name, vector) in vectors() {
+        let of = |key| source("generic", &vector.settings, &[(SecretRole::Signing, key)]);
+        let headers = signed(&Generic, &of(keys[0]), &keys, b"{}", NOW);
+        let headers: Vec<(&str, &str)> =
+            headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let request = post(&headers, "{}");
+        assert_eq!(refusal(&of(keys[0]), &request), None, "{name}");
+        let has_room = ["Stripe", "Standard Webhooks"].contains(&name);
+        assert_eq!(refusal(&of(keys[1]), &request).is_none(), has_room, "{name}");
+    }
 }

@@ -1,13 +1,12 @@
 //! Settings: what is refused, in which words, and that nothing in them panics.
 
 use model::receipt::Reason;
-use model::secret::Secret;
 use model::source::SecretRole;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{hmac_with, refusal, unsigned};
-use crate::fixture::{NOW, post, source};
+use crate::fixture::{NOW, post, signed, source};
 use crate::generic::Generic;
 use crate::platform::Platform;
 
@@ -111,7 +110,7 @@ proptest! {
             let _ = Generic.parse(&source, &verified);
             let _ = Generic.acknowledge(&source, &verified);
         }
-        let _ = Generic.sign(&source, &Secret::new("k"), &request.body, NOW);
+        let _ = signed(&Generic, &source, &["k"], &request.body, NOW);
     }
 
     #[test]

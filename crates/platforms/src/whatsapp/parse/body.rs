@@ -3,7 +3,10 @@
 use model::message::{Body, ChoiceControl, Location, Media};
 use serde_json::value::RawValue;
 
-use crate::json::Object;
+use crate::json::{self, Object};
+
+/// Members of a file that have a place in [`Media`].
+const MEDIA: [&str; 8] = ["id", "url", "mime_type", "sha256", "caption", "filename", "voice", "animated"];
 
 /// Reads what a message of this type holds; what is unknown or not as expected is kept raw.
 pub(super) fn read(kind: &str, message: &Object<'_>, raw: &RawValue) -> Body {
@@ -12,6 +15,35 @@ pub(super) fn read(kind: &str, message: &Object<'_>, raw: &RawValue) -> Body {
         let reason = own.or_else(|| (!kind.is_empty()).then(|| kind.to_owned()));
         Body::Unsupported { reason, raw: raw.to_owned() }
     })
+}
+
+/// What the part of this type says that has no place in a [`Body`].
+pub(super) fn rest(kind: &str, message: &Object<'_>) -> Option<Box<RawValue>> {
+    let part = message.object(kind)?;
+    if kind == "interactive" {
+        return interactive_rest(&part);
+    }
+    let told: &[&str] = match kind {
+        "text" => &["body"],
+        "image" | "video" | "audio" | "document" | "sticker" => &MEDIA,
+        "location" => &["latitude", "longitude", "name", "address", "url"],
+        "button" => &["payload", "text"],
+        "system" => &["type", "body", "wa_id", "user_id", "parent_user_id"],
+        "revoke" => &["original_message_id"],
+        // The others are told as they came.
+        _ => return None,
+    };
+    part.rest(|key| told.contains(&key)).map(|rest| json::raw(&rest))
+}
+
+fn interactive_rest(part: &Object<'_>) -> Option<Box<RawValue>> {
+    let kind = part.text("type")?;
+    let told: &[&str] =
+        if kind == "nfm_reply" { &["name", "response_json"] } else { &["id", "title", "description"] };
+    let answer = part.object(&kind)?.rest(|key| told.contains(&key)).map(|rest| json::raw(&rest));
+    let mut rest = part.rest(|key| key == "type" || key == kind).unwrap_or_default();
+    rest.extend(answer.as_deref().map(|answer| (&*kind, answer)));
+    (!rest.is_empty()).then(|| json::raw(&rest))
 }
 
 fn known(kind: &str, message: &Object<'_>) -> Option<Body> {

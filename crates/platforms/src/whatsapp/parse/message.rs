@@ -28,6 +28,9 @@ const TOLD: [&str; 12] = [
     "referral",
 ];
 
+/// The member of a message's context that names a product.
+const PRODUCT: &str = "referred_product";
+
 /// Reads a message of the contact's; `None` when it cannot be read.
 pub(super) fn received(place: &Place<'_>, raw: &RawValue) -> Option<NewEvent> {
     let item = Item::of(place, raw, Side::Contact)?;
@@ -127,8 +130,9 @@ impl<'p, 'j> Item<'p, 'j> {
 
     fn revoke(&self) -> Option<NewEvent> {
         let id = self.object.object("revoke")?.string("original_message_id")?;
+        let extra = self.extra("revoke", &self.object);
         let message =
-            Box::new(Message { id, author: self.author(), group: self.group(), ..Message::default() });
+            Box::new(Message { id, author: self.author(), group: self.group(), extra, ..Message::default() });
         let touch = self.hand();
         Some(self.event("message.deleted", ("revoke", &[&self.id]), touch, Content::Message { message }))
     }
@@ -146,7 +150,7 @@ impl<'p, 'j> Item<'p, 'j> {
         let kind = object.text("type").unwrap_or_default();
         let context = object.object("context");
         let body = body::read(&kind, object, raw);
-        let product = || context.as_ref().and_then(|context| context.get("referred_product"));
+        let product = || context.as_ref().and_then(|context| context.get(PRODUCT));
         Message {
             id: id.to_owned(),
             author: self.author(),
@@ -154,21 +158,31 @@ impl<'p, 'j> Item<'p, 'j> {
             reply_to: context.as_ref().and_then(|context| context.string("id")),
             forwarded: context.as_ref().and_then(forwarded),
             referral: object.get("referral").or_else(product).map(ToOwned::to_owned),
-            extra: self.extra(&kind, object, &body),
+            // An unsupported message holds everything already.
+            extra: match body {
+                Body::Unsupported { .. } => None,
+                _ => self.extra(&kind, object),
+            },
             body,
         }
     }
 
-    /// What has no name of ours; an unsupported message holds everything already.
-    fn extra(&self, kind: &str, object: &Object<'_>, body: &Body) -> Option<Box<RawValue>> {
-        if matches!(body, Body::Unsupported { .. }) {
-            return None;
-        }
+    /// What has no name of ours, of the message, of its own part, of its context and of the person.
+    fn extra(&self, kind: &str, object: &Object<'_>) -> Option<Box<RawValue>> {
         let mut rest = object.rest(|key| TOLD.contains(&key) || key == kind).unwrap_or_default();
-        if self.object.get("group_id").is_some() {
-            // The party is the group, so that the person who speaks has no other place.
-            rest.extend(self.place.contacts.find(&self.person).map(|contact| ("contact", contact.raw)));
-        }
+        let part = body::rest(kind, object);
+        rest.extend(part.as_deref().map(|part| (kind, part)));
+        let is_told = |key: &str| {
+            ["id", "forwarded", "frequently_forwarded"].contains(&key)
+                || (key == PRODUCT && object.get("referral").is_none())
+        };
+        let context =
+            object.object("context").and_then(|context| context.rest(is_told).map(|rest| json::raw(&rest)));
+        rest.extend(context.as_deref().map(|context| ("context", context)));
+        // In a group the party is the group, so that the person who speaks has no other place.
+        let in_group = self.object.get("group_id").is_some();
+        let contact = self.place.contacts.find(&self.person).filter(|contact| in_group || contact.has_more);
+        rest.extend(contact.map(|contact| ("contact", contact.raw)));
         (!rest.is_empty()).then(|| json::raw(&rest))
     }
 
@@ -201,6 +215,7 @@ impl<'p, 'j> Item<'p, 'j> {
             from: from.as_deref().filter(|from| Some(*from) != to.as_deref()).map(str::to_owned),
             to: to.as_deref().map(str::to_owned),
             text: part.string("body"),
+            extra: self.extra("system", &self.object),
             reason,
         };
         let mut event =

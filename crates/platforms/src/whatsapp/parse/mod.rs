@@ -5,6 +5,7 @@
 
 mod body;
 mod message;
+mod narrow;
 mod notice;
 mod party;
 mod place;
@@ -13,50 +14,59 @@ mod status;
 use model::event::NewEvent;
 use serde_json::value::RawValue;
 
+pub(super) use self::narrow::narrow;
 use self::place::{Change, Entry, Place};
 use crate::http::Incoming;
 use crate::json::{self, Object};
-use crate::platform::Unreadable;
+use crate::platform::{ITEMS_MAX, Unreadable};
 
 const OBJECT: &str = "whatsapp_business_account";
 
 /// Splits one body into its events.
 pub(super) fn parse(request: &Incoming) -> Result<Vec<NewEvent>, Unreadable> {
-    let envelope = json::object(&request.body)?;
-    let object = envelope.text("object").unwrap_or_default();
-    if object != OBJECT {
-        return Err(Unreadable(format!("\"object\" is \"{object}\", not \"{OBJECT}\"")));
-    }
-    let entries = envelope.items("entry").ok_or_else(|| Unreadable("\"entry\" is not a list".to_owned()))?;
-    let mut events = Vec::with_capacity(entries.len());
+    let (_, entries) = entries(&request.body)?;
+    let mut events = Vec::new();
     for raw in entries {
-        entry(&Entry::of(raw, request.received_at), raw, &mut events);
+        let entry = Entry::of(raw, request.received_at);
+        match &entry.changes {
+            Some(changes) => {
+                for raw in changes {
+                    change(&Change::of(&entry, raw), &mut events)?;
+                }
+            }
+            None => events.push(Change::of(&entry, raw).unrecognised()),
+        }
     }
     Ok(events)
 }
 
-fn entry(entry: &Entry<'_>, raw: &RawValue, events: &mut Vec<NewEvent>) {
-    match &entry.changes {
-        Some(changes) => changes.iter().for_each(|raw| change(&Change::of(entry, raw), events)),
-        None => events.push(Change::of(entry, raw).unrecognised()),
+/// The list of entries, as it stands in the body and item by item.
+fn entries(body: &[u8]) -> Result<(&RawValue, Vec<&RawValue>), Unreadable> {
+    let envelope = json::object(body)?;
+    let object = envelope.text("object").unwrap_or_default();
+    if object != OBJECT {
+        return Err(Unreadable(format!("\"object\" is \"{object}\", not \"{OBJECT}\"")));
     }
+    let list = envelope.get("entry").and_then(|list| Some((list, json::items(list)?)));
+    let (list, entries) = list.ok_or_else(|| Unreadable("\"entry\" is not a list".to_owned()))?;
+    if entries.len() > ITEMS_MAX { Err(Unreadable::too_many()) } else { Ok((list, entries)) }
 }
 
-fn change(change: &Change<'_>, events: &mut Vec<NewEvent>) {
-    let Some(value) = change.value.and_then(Object::of) else {
-        return events.push(change.unrecognised());
-    };
-    match &*change.field {
-        "messages" | "standby" | "smb_message_echoes" | "message_echoes" => lists(change, &value, events),
-        field if notice::is_about_account(field) => events.push(notice::event(change, &value)),
+fn change(change: &Change<'_>, events: &mut Vec<NewEvent>) -> Result<(), Unreadable> {
+    match (&*change.field, &change.value) {
+        ("messages" | "standby" | "smb_message_echoes" | "message_echoes", Some(value)) => {
+            lists(change, value, events)?;
+        }
+        (field, Some(value)) if notice::is_about_account(field) => events.push(notice::event(change, value)),
         _ => events.push(change.unrecognised()),
     }
+    if events.len() > ITEMS_MAX { Err(Unreadable::too_many()) } else { Ok(()) }
 }
 
 /// Reads one item of a list, or says that it cannot.
 type Read = fn(&Place<'_>, &RawValue) -> Option<NewEvent>;
 
-fn lists(change: &Change<'_>, value: &Object<'_>, events: &mut Vec<NewEvent>) {
+fn lists(change: &Change<'_>, value: &Object<'_>, events: &mut Vec<NewEvent>) -> Result<(), Unreadable> {
     let mut lists: Vec<(Read, Vec<&RawValue>)> = Vec::with_capacity(2);
     let mut odd = false;
     for (name, list) in value.members().filter(|(name, _)| *name != "contacts") {
@@ -67,6 +77,9 @@ fn lists(change: &Change<'_>, value: &Object<'_>, events: &mut Vec<NewEvent>) {
         }
     }
     let count = lists.iter().map(|(_, items)| items.len()).sum();
+    if count > ITEMS_MAX {
+        return Err(Unreadable::too_many());
+    }
     let place = Place::of(change, value, count);
     for (read, items) in &lists {
         let item = |raw: &&RawValue| read(&place, raw).unwrap_or_else(|| place.unrecognised(raw));
@@ -75,6 +88,7 @@ fn lists(change: &Change<'_>, value: &Object<'_>, events: &mut Vec<NewEvent>) {
     if odd || lists.is_empty() {
         events.push(change.unrecognised());
     }
+    Ok(())
 }
 
 /// How the items of a list are read. A list Meta may add one day holds items too, which nobody can read yet;

@@ -4,17 +4,19 @@ use model::event::{Content, NewEvent};
 use model::message::{AccountNotice, PlatformError};
 use serde_json::value::RawValue;
 
-use super::place::{Change, Place, account, digest_of};
+use super::place::{Change, Place, digest_of};
 use crate::json::Object;
 
 /// The fields that tell about an account; those of groups begin with `group_`.
-const FIELDS: [&str; 16] = [
+const FIELDS: [&str; 18] = [
     "account_alerts",
     "account_review_update",
     "account_settings_update",
     "account_update",
     "business_capability_update",
     "business_username_update",
+    "calls",
+    "history",
     "message_template_components_update",
     "message_template_quality_update",
     "message_template_status_update",
@@ -47,17 +49,16 @@ pub(super) fn is_about_account(field: &str) -> bool {
 /// The event of a field that tells about an account.
 pub(super) fn event(change: &Change<'_>, value: &Object<'_>) -> NewEvent {
     let name = if is_alert(&change.field, value) { "account.alert" } else { "account.updated" };
-    let raw = change.value.unwrap_or(change.raw).to_owned();
     let errors = platform_errors(value.items("errors").unwrap_or_default());
-    let notice = Box::new(AccountNotice { field: change.field.clone().into_owned(), errors, raw });
+    let notice = Box::new(AccountNotice {
+        field: change.field.clone().into_owned(),
+        errors,
+        raw: change.said.to_owned(),
+    });
     let event = change.event(name, Content::Account { notice });
-    let account = account(value).map(|number| number.into_owned()).or_else(|| event.account.clone());
     // The last notice of a field is the one that holds.
-    NewEvent {
-        order_key: account.as_ref().map(|account| format!("{account} {}", change.field)),
-        account,
-        ..event
-    }
+    let order_key = event.account.as_ref().map(|account| format!("{account} {}", change.field));
+    NewEvent { order_key, ..event }
 }
 
 fn is_alert(field: &str, value: &Object<'_>) -> bool {

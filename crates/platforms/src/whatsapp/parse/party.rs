@@ -38,6 +38,8 @@ impl<'j> Person<'j> {
 pub(super) struct Contact<'j> {
     /// The contact as it came.
     pub(super) raw: &'j RawValue,
+    /// Whether it tells more than who the person is: an identity key, a member Meta has added since.
+    pub(super) has_more: bool,
     person: Person<'j>,
     username: Option<Cow<'j, str>>,
     name: Option<Cow<'j, str>>,
@@ -47,9 +49,14 @@ impl<'j> Contact<'j> {
     fn of(raw: &'j RawValue) -> Option<Contact<'j>> {
         let contact = Object::of(raw)?;
         let profile = contact.object("profile");
+        let tells_more = |object: &Object<'_>, told: &[&str]| {
+            object.members().any(|(name, value)| !told.contains(&name) && value.get() != "null")
+        };
         let shown = |name| profile.as_ref().and_then(|profile| profile.text(name));
         Some(Contact {
             raw,
+            has_more: tells_more(&contact, &["wa_id", "user_id", "parent_user_id", "profile"])
+                || profile.as_ref().is_some_and(|profile| tells_more(profile, &["name", "username"])),
             person: Person::of(&contact, "wa_id", "user_id", "parent_user_id"),
             username: shown("username"),
             name: shown("name"),

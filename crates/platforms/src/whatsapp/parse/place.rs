@@ -54,8 +54,12 @@ pub(super) struct Change<'j> {
     pub(super) entry: &'j Entry<'j>,
     /// What it is about; empty where it does not say.
     pub(super) field: Cow<'j, str>,
-    /// What it says; `None` where it says nothing.
-    pub(super) value: Option<&'j RawValue>,
+    /// What it says; `None` where that is no object.
+    pub(super) value: Option<Object<'j>>,
+    /// What it says, as it came; the whole change where it says nothing.
+    pub(super) said: &'j RawValue,
+    /// The address of the account it is about.
+    pub(super) account: Cow<'j, str>,
     /// The change as it came.
     pub(super) raw: &'j RawValue,
 }
@@ -65,7 +69,10 @@ impl<'j> Change<'j> {
     pub(super) fn of(entry: &'j Entry<'j>, raw: &'j RawValue) -> Change<'j> {
         let read = Object::of(raw);
         let field = read.as_ref().and_then(|change| change.text("field")).unwrap_or_default();
-        Change { entry, field, value: read.as_ref().and_then(|change| change.get("value")), raw }
+        let said = read.as_ref().and_then(|change| change.get("value"));
+        let value = said.and_then(Object::of);
+        let account = account_of(value.as_ref(), &entry.id);
+        Change { entry, field, account, value, said: said.unwrap_or(raw), raw }
     }
 
     /// An event of the whole change. The entry's time is in its key, because two notices may read the same.
@@ -75,7 +82,7 @@ impl<'j> Change<'j> {
         NewEvent {
             event_type: EventType::from_foreign("", name),
             dedupe_key: Some(DedupeKey::of(&key)),
-            account: known(&self.entry.id),
+            account: known(&self.account),
             party: None,
             order_key: None,
             occurred_at: self.entry.time(self.entry.time.as_deref()),
@@ -98,8 +105,6 @@ impl<'j> Change<'j> {
 pub(super) struct Place<'j> {
     /// The change.
     pub(super) change: &'j Change<'j>,
-    /// The phone number id, or the WhatsApp Business account where the value names no number.
-    pub(super) account: Cow<'j, str>,
     /// The people the value tells of.
     pub(super) contacts: Contacts<'j>,
     /// Whether another app has the conversation at the moment and we only listen.
@@ -109,12 +114,7 @@ pub(super) struct Place<'j> {
 impl<'j> Place<'j> {
     /// Opens a value that holds so many items.
     pub(super) fn of(change: &'j Change<'j>, value: &Object<'j>, items: usize) -> Place<'j> {
-        Place {
-            account: account(value).unwrap_or_else(|| change.entry.id.clone()),
-            contacts: Contacts::of(value, items),
-            is_standby: change.field == "standby",
-            change,
-        }
+        Place { contacts: Contacts::of(value, items), is_standby: change.field == "standby", change }
     }
 
     /// An event of one item, known by the kind of the item, the account and the rest of its key.
@@ -123,12 +123,12 @@ impl<'j> Place<'j> {
         let mut parts = Vec::with_capacity(key.len() + 3);
         // The same message is another fact once the conversation has come to us.
         parts.extend(standby.then_some("standby"));
-        parts.extend([kind, &*self.account]);
+        parts.extend([kind, &*self.change.account]);
         parts.extend(key);
         NewEvent {
             event_type: EventType::from_foreign(if standby { STANDBY } else { "" }, name),
             dedupe_key: Some(DedupeKey::of(&parts)),
-            account: known(&self.account),
+            account: known(&self.change.account),
             party: None,
             order_key: None,
             occurred_at: self.change.entry.time(self.change.entry.time.as_deref()),
@@ -144,9 +144,11 @@ impl<'j> Place<'j> {
     }
 }
 
-/// The phone number id a value names.
-pub(super) fn account<'j>(value: &Object<'j>) -> Option<Cow<'j, str>> {
-    value.object("metadata")?.text("phone_number_id")
+/// The address of the account a value is about: the phone number id it names, or else the id of its entry, which is
+/// the WhatsApp Business account; empty where neither is there.
+pub(super) fn account_of<'j>(value: Option<&Object<'j>>, entry_id: &Cow<'j, str>) -> Cow<'j, str> {
+    let metadata = value.and_then(|value| value.object("metadata"));
+    metadata.and_then(|metadata| metadata.text("phone_number_id")).unwrap_or_else(|| entry_id.clone())
 }
 
 /// The SHA-256 of a piece of JSON as it came, in hex.

@@ -10,7 +10,24 @@ use serde_json::value::RawValue;
 use super::notice::platform_errors;
 use super::party::{Person, group};
 use super::place::Place;
-use crate::json::Object;
+use crate::json::{self, Object};
+
+/// Members that have a place in [`Status`] or in the event around it.
+const TOLD: [&str; 11] = [
+    "id",
+    "status",
+    "timestamp",
+    "recipient_type",
+    "recipient_id",
+    "recipient_user_id",
+    "recipient_parent_user_id",
+    "biz_opaque_callback_data",
+    "errors",
+    "pricing",
+    "conversation",
+];
+/// How a group's participant is named.
+const PARTICIPANT: [&str; 2] = ["recipient_participant_id", "recipient_participant_user_id"];
 
 /// Reads a status; `None` when it cannot be read or its word is not one we know.
 pub(super) fn event(place: &Place<'_>, raw: &RawValue) -> Option<NewEvent> {
@@ -18,6 +35,7 @@ pub(super) fn event(place: &Place<'_>, raw: &RawValue) -> Option<NewEvent> {
     let (id, word) = (item.text("id")?, item.text("status")?);
     let state = MessageState::parse(&word)?;
     let about = about(&item).unwrap_or_default();
+    let person = Person::of(&item, "recipient_id", "recipient_user_id", "recipient_parent_user_id");
     let status = Box::new(Status {
         message_id: id.clone().into_owned(),
         state,
@@ -26,10 +44,11 @@ pub(super) fn event(place: &Place<'_>, raw: &RawValue) -> Option<NewEvent> {
         errors: platform_errors(item.items("errors").unwrap_or_default()),
         pricing: item.get("pricing").map(ToOwned::to_owned),
         platform_conversation: item.get("conversation").map(ToOwned::to_owned),
+        extra: extra(place, &item, &person, &about),
     });
     let key = ("status", &[&*id, &*word, &*about][..]);
     let event = place.event(&format!("message.{word}"), key, Content::Status { status });
-    let party = party(place, &item);
+    let party = party(place, &item, &person);
     Some(NewEvent {
         // Without a conversation the steps of one message still belong in line.
         order_key: party.is_none().then(|| id.into_owned()),
@@ -46,10 +65,20 @@ fn about<'j>(item: &Object<'j>) -> Option<Cow<'j, str>> {
     names.into_iter().find_map(|name| item.text(name))
 }
 
-fn party(place: &Place<'_>, item: &Object<'_>) -> Option<Party> {
-    let person = Person::of(item, "recipient_id", "recipient_user_id", "recipient_parent_user_id");
+fn party(place: &Place<'_>, item: &Object<'_>, person: &Person<'_>) -> Option<Party> {
     match (item.text("recipient_type").as_deref(), &person.number) {
         (Some("group"), Some(id)) => Some(group(id, Touch::None)),
-        _ => place.contacts.party(&person, Touch::None),
+        _ => place.contacts.party(person, Touch::None),
     }
+}
+
+/// What has no name of ours, such as the second id of a group's participant.
+fn extra(place: &Place<'_>, item: &Object<'_>, person: &Person<'_>, about: &str) -> Option<Box<RawValue>> {
+    let told = |key: &str| {
+        TOLD.contains(&key) || (PARTICIPANT.contains(&key) && item.text(key).as_deref() == Some(about))
+    };
+    let mut rest = item.rest(told).unwrap_or_default();
+    let contact = place.contacts.find(person).filter(|contact| contact.has_more);
+    rest.extend(contact.map(|contact| ("contact", contact.raw)));
+    (!rest.is_empty()).then(|| json::raw(&rest))
 }

@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 use super::super::verify::tests::delivery;
 use super::*;
 
-fn read(body: &[u8]) -> Result<Vec<NewEvent>, Unreadable> {
+pub(super) fn read(body: &[u8]) -> Result<Vec<NewEvent>, Unreadable> {
     parse(&delivery(body, &[]))
 }
 
-fn fixtures() -> Vec<(String, String)> {
+pub(super) fn fixtures() -> Vec<(String, String)> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures/whatsapp");
     let files = std::fs::read_dir(folder).expect("the fixtures are there");
     let paths = files.map(|file| file.expect("a readable folder").path());
@@ -45,7 +45,7 @@ fn parts(key: &DedupeKey) -> Vec<String> {
     parts
 }
 
-fn shown(event: &NewEvent) -> Value {
+pub(super) fn shown(event: &NewEvent) -> Value {
     let party = event.party.as_ref().map(|party| {
         let identifiers: Vec<String> =
             party.identifiers.iter().map(|name| format!("{} {}", name.kind, name.value)).collect();
@@ -189,6 +189,20 @@ fn what_does_not_tell_items_apart_makes_no_second_fact() {
         let before = keys(&body);
         *body.pointer_mut(&place).expect("the place is there") = other;
         assert_eq!(before, keys(&body), "{name} {place}");
+    }
+}
+
+#[test]
+fn a_body_of_more_items_than_are_read_is_refused_whole() {
+    let zeros = |count: usize| format!("{}0", "0,".repeat(count - 1));
+    let around = |inner: String| format!(r#"{{"object":"whatsapp_business_account","entry":[{inner}]}}"#);
+    let changes = |inner: String| around(format!(r#"{{"id":"W","changes":[{inner}]}}"#));
+    let messages =
+        |inner: String| changes(format!(r#"{{"field":"messages","value":{{"messages":[{inner}]}}}}"#));
+    let bodies = |count| [around(zeros(count)), changes(zeros(count)), messages(zeros(count))];
+    for (read_whole, refused) in bodies(10_000).iter().zip(bodies(10_001)) {
+        assert_eq!(read(read_whole.as_bytes()).map(|events| events.len()).ok(), Some(10_000));
+        assert!(read(refused.as_bytes()).is_err());
     }
 }
 

@@ -3,6 +3,7 @@
 use model::time::Timestamp;
 use serde_json::json;
 
+use super::super::WhatsApp;
 use super::super::tests::{SECRETS, source};
 use super::*;
 use crate::fixture;
@@ -39,8 +40,13 @@ fn metas_own_vectors_are_genuine() {
 
 #[test]
 fn what_we_sign_is_what_meta_signs() {
-    let headers = sign(&Secret::new("app-secret-1"), BODY);
-    assert_eq!(headers, [(HEADER.to_owned(), GOOD.to_owned())]);
+    let headers = |keys: &[&str]| {
+        fixture::signed(&WhatsApp, &source(&[], &json!({})), keys, BODY, Timestamp::from_secs(0))
+    };
+    let expected = vec![(HEADER.to_owned(), GOOD.to_owned())];
+    assert_eq!(headers(&["app-secret-1"]), expected);
+    assert_eq!(headers(&["app-secret-1", "a-retiring-one"]), expected, "there is room for one signature");
+    assert_eq!(headers(&[]), []);
 }
 
 #[test]
@@ -75,6 +81,18 @@ fn a_signature_in_another_form_is_malformed() {
     for form in forms.into_iter().chain([GOOD_SHA1, "SHA256=00"]) {
         assert_eq!(signed(BODY, &[(HEADER, form)]), Err(Reason::SignatureMalformed), "{form}");
     }
+}
+
+#[test]
+fn a_signature_that_is_there_twice_is_refused() {
+    let repeated = Err(Reason::HeaderRepeated);
+    for second in [GOOD, "sha256=00", ""] {
+        assert_eq!(signed(BODY, &[(HEADER, GOOD), (HEADER, second)]), repeated);
+        assert_eq!(signed(BODY, &[(HEADER, second), (HEADER, GOOD)]), repeated);
+    }
+    let allowed = source(&SECRETS, &json!({"allow_sha1": true}));
+    let old = delivery(BODY, &[(HEADER_SHA1, GOOD_SHA1), (HEADER_SHA1, GOOD_SHA1)]);
+    assert_eq!(outcome(&allowed, &old), repeated);
 }
 
 #[test]
