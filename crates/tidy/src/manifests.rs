@@ -20,6 +20,9 @@ const LINTS: [&str; 6] = [
 const BANNED_CALLS: [&str; 4] =
     ["std::time::SystemTime::now", "std::time::Instant::now", "std::env::var", "std::env::var_os"];
 
+/// Dependencies that are named only so that their version is held.
+const HELD: [&str; 1] = ["idna_adapter"];
+
 /// Finds lints of the workspace that are gone.
 pub fn check_workspace(repository: &Repository) -> Vec<Violation> {
     let manifest = repository.text(WORKSPACE);
@@ -34,7 +37,31 @@ pub fn check_workspace(repository: &Repository) -> Vec<Violation> {
 
 /// Finds manifests that leave something out.
 pub fn check_crates(repository: &Repository, crates: &[Crate]) -> Vec<Violation> {
-    crates.iter().flat_map(|one| left_out(one, repository.text(&one.manifest()))).collect()
+    let left_out = crates.iter().flat_map(|one| left_out(one, repository.text(&one.manifest())));
+    left_out.chain(crates.iter().flat_map(|one| unused(one, repository))).collect()
+}
+
+/// Finds dependencies that no line of their crate's code names.
+fn unused(one: &Crate, repository: &Repository) -> Vec<Violation> {
+    let folder = format!("crates/{}/", one.name);
+    let code = repository.files.iter().filter(|file| file.is_rust() && file.path.starts_with(&folder));
+    let code: Vec<&str> = code.map(|file| file.text.as_str()).collect();
+    let is_unused = |name: &str| {
+        let word = name.replace('-', "_");
+        !HELD.contains(&name) && !code.iter().any(|text| names(text, &word))
+    };
+    let unused = one.dependencies.iter().filter(|dependency| is_unused(&dependency.name));
+    let words = |name: &str| format!("nothing uses {name}: take it out");
+    unused.map(|dependency| Violation::new(&one.manifest(), 1, words(&dependency.name))).collect()
+}
+
+/// Whether a text holds a word that is not part of a longer one.
+fn names(text: &str, word: &str) -> bool {
+    let is_part = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    text.match_indices(word).any(|(at, _)| {
+        let before = at.checked_sub(1).and_then(|before| text.as_bytes().get(before));
+        !is_part(before) && !is_part(text.as_bytes().get(at + word.len()))
+    })
 }
 
 fn left_out(one: &Crate, manifest: &str) -> Vec<Violation> {
@@ -54,6 +81,7 @@ fn left_out(one: &Crate, manifest: &str) -> Vec<Violation> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cargo::Dependency;
 
     #[test]
     fn a_lint_or_a_ban_that_is_gone_is_named() {
@@ -84,5 +112,20 @@ mod tests {
             ..whole
         };
         assert_eq!(check_crates(&Repository::default(), &[bare]).len(), 4);
+    }
+
+    #[test]
+    fn a_dependency_that_nothing_uses_is_named() {
+        let dependency = |name: &str| Dependency { name: name.to_owned(), is_ours: false, is_dev: false };
+        let store = Crate {
+            name: "store".to_owned(),
+            dependencies: ["serde_json", "hex", "idna_adapter"].map(dependency).into(),
+            ..Crate::default()
+        };
+        let repository =
+            Repository::of(&[("crates/store/src/lib.rs", "use serde_json::Value;\nlet hexed = 1;\n")]);
+        let found = unused(&store, &repository);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].words.contains("hex"));
     }
 }
