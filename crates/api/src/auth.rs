@@ -22,15 +22,23 @@ pub(crate) struct Guard {
     pub(crate) budget: Budget,
 }
 
-/// Lets a request pass whose token works, may do this, and has a turn.
+/// Lets a request pass whose token works, may do this, and has a turn; says how many turns are left.
 pub(crate) async fn pass(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
-    match guard.caller(request.headers()).await {
-        Ok(caller) => {
+    let caller = match guard.caller(request.headers()).await {
+        Ok(caller) => caller,
+        Err(problem) => return problem.into_response(),
+    };
+    let now = guard.control.now();
+    let (taken, left) = guard.rates.take(&caller.0, guard.budget, now);
+    let mut response = match taken {
+        Ok(()) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
-        Err(problem) => problem.into_response(),
-    }
+        Err(at) => Problem::of(Code::TooMany).after(at.since(now)).into_response(),
+    };
+    left.tell(response.headers_mut());
+    response
 }
 
 impl Guard {
@@ -39,9 +47,6 @@ impl Guard {
         let text = bearer(headers).ok_or_else(unknown)?;
         let actor = self.control.tokens().authenticate(text).await?.ok_or_else(unknown)?;
         actor.must(self.action)?;
-        let now = self.control.now();
-        let turn = self.rates.take(&actor, self.budget, now);
-        turn.map_err(|at| Problem::of(Code::TooMany).after(at.since(now)))?;
         Ok(Caller(actor))
     }
 }

@@ -14,6 +14,7 @@ mod request_id;
 mod route;
 mod router;
 mod v1;
+mod version;
 mod whatzme;
 
 pub use crate::router::router;

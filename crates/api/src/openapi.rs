@@ -9,7 +9,8 @@ use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{ComponentsBuilder, ObjectBuilder, Ref, Schema, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
-    Content, InfoBuilder, OpenApi, OpenApiBuilder, PathsBuilder, RefOr, Required, Response, ResponseBuilder,
+    Content, Header, InfoBuilder, OpenApi, OpenApiBuilder, PathsBuilder, RefOr, Required, Response,
+    ResponseBuilder,
 };
 
 use crate::problem::ProblemView;
@@ -36,7 +37,9 @@ pub fn document() -> OpenApi {
     let components =
         ComponentsBuilder::new().schemas_from_iter(schemas).security_scheme(SCHEME, bearer).build();
     let description = "The webhook gateway for conversations. Errors are RFC 9457 problems; listings are paged by \
-        cursor, newest first; POST takes an Idempotency-Key.";
+        cursor, newest first; POST takes an Idempotency-Key; what is configured has an ETag, and a change with an \
+        If-Match of another version is refused with 412. Every answer to a token says in RateLimit how many requests \
+        it has left.";
     OpenApiBuilder::new()
         .info(InfoBuilder::new().title("Gancho").version("1").description(Some(description)).build())
         .paths(paths.build())
@@ -82,11 +85,19 @@ fn operation(route: &Route) -> Operation {
         operation =
             operation.parameter(text_parameter("Idempotency-Key", ParameterIn::Header, Required::False));
     }
+    if route.method == http::Method::PATCH && route.is_versioned {
+        operation = operation.parameter(text_parameter("If-Match", ParameterIn::Header, Required::False));
+    }
     route.query.iter().cloned().fold(operation, OperationBuilder::parameter).build()
 }
 
 fn answer(route: &Route) -> Response {
-    response("All is well.", JSON, route.answer.as_ref())
+    let mut response = response("All is well.", JSON, route.answer.as_ref());
+    if route.is_versioned {
+        let text = ObjectBuilder::new().schema_type(Type::String).build();
+        response.headers.insert("ETag".to_owned(), RefOr::T(Header::new(text)));
+    }
+    response
 }
 
 fn response(description: &str, media_type: &str, shape: Option<&Shape>) -> Response {

@@ -2,10 +2,10 @@
 
 use axum::Json;
 use control::Words;
-use control::events::Span;
 use model::id::{Id, Kind};
-use model::page::{LIMIT_MAX, Page, PageRequest};
-use serde::Serialize;
+use model::page::{LIMIT_MAX, Page, PageRequest, Span};
+use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
 
 use crate::body::time_if;
 use crate::problem::Problem;
@@ -34,6 +34,23 @@ impl<T> PageView<T> {
     pub(crate) fn of<U>(page: Page<U>, view: impl FnMut(U) -> T) -> Json<PageView<T>> {
         let next_cursor = page.next.map(cursor_text);
         Json(PageView { data: page.items.into_iter().map(view).collect(), next_cursor })
+    }
+}
+
+/// Which page.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct List {
+    /// At most so many rows, up to 250.
+    limit: Option<u32>,
+    /// Where a page before ended.
+    cursor: Option<String>,
+}
+
+impl List {
+    /// Reads which page is wanted.
+    pub(crate) fn wanted(&self) -> Result<PageRequest, Problem> {
+        wanted(self.limit, self.cursor.as_deref())
     }
 }
 

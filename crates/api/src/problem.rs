@@ -23,6 +23,9 @@ pub(crate) enum Code {
     Malformed,
     Invalid,
     Conflict,
+    Stale,
+    AlreadyReplayed,
+    ContentRemoved,
     KeyReused,
     KeyUnderWay,
     Unsupported,
@@ -38,7 +41,7 @@ pub(crate) enum Code {
 impl Code {
     /// Every code.
     #[cfg(test)]
-    pub(crate) const ALL: [Code; 17] = [
+    pub(crate) const ALL: [Code; 20] = [
         Code::Unauthenticated,
         Code::Forbidden,
         Code::NotFound,
@@ -46,6 +49,9 @@ impl Code {
         Code::Malformed,
         Code::Invalid,
         Code::Conflict,
+        Code::Stale,
+        Code::AlreadyReplayed,
+        Code::ContentRemoved,
         Code::KeyReused,
         Code::KeyUnderWay,
         Code::Unsupported,
@@ -68,6 +74,9 @@ impl Code {
             Code::Malformed => "malformed",
             Code::Invalid => "invalid",
             Code::Conflict => "conflict",
+            Code::Stale => "stale",
+            Code::AlreadyReplayed => "already_replayed",
+            Code::ContentRemoved => "content_removed",
             Code::KeyReused => "key_reused",
             Code::KeyUnderWay => "key_under_way",
             Code::Unsupported => "unsupported",
@@ -91,7 +100,12 @@ impl Code {
             Code::Invalid | Code::KeyReused | Code::Unsupported | Code::WindowClosed => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
-            Code::Conflict | Code::KeyUnderWay | Code::NotGenuine => StatusCode::CONFLICT,
+            Code::Conflict
+            | Code::AlreadyReplayed
+            | Code::ContentRemoved
+            | Code::KeyUnderWay
+            | Code::NotGenuine => StatusCode::CONFLICT,
+            Code::Stale => StatusCode::PRECONDITION_FAILED,
             Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Code::TooMany => StatusCode::TOO_MANY_REQUESTS,
             Code::Busy | Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -108,6 +122,9 @@ impl Code {
             Code::Malformed => ("cannot be read", "no se puede leer"),
             Code::Invalid => ("not valid", "no válido"),
             Code::Conflict => ("not possible as things stand", "no es posible en el estado actual"),
+            Code::Stale => ("changed meanwhile", "cambió mientras tanto"),
+            Code::AlreadyReplayed => ("replayed before", "reenviada antes"),
+            Code::ContentRemoved => ("its content is no longer kept", "su contenido ya no se guarda"),
             Code::KeyReused => ("idempotency key reused", "clave de idempotencia reutilizada"),
             Code::KeyUnderWay => ("the same request is under way", "la misma petición está en curso"),
             Code::Unsupported => ("the platform cannot do this", "la plataforma no puede hacer esto"),
@@ -138,6 +155,17 @@ impl Code {
             Code::Malformed => ("send JSON as the API describes it", "envía JSON como lo describe la API"),
             Code::Invalid => ("correct what `errors` names", "corrige lo que indica `errors`"),
             Code::Conflict => ("look at how it stands, then decide", "mira en qué estado está y decide"),
+            Code::Stale => (
+                "get it anew, make the change to what is there now, and send its ETag",
+                "vuelve a consultarlo, haz el cambio sobre lo que hay ahora y envía su ETag",
+            ),
+            Code::AlreadyReplayed => {
+                ("send `again` to replay it once more", "envía `again` para reenviarla otra vez")
+            }
+            Code::ContentRemoved => (
+                "retention has removed it: it cannot be delivered again",
+                "la retención lo eliminó: no se puede volver a entregar",
+            ),
             Code::KeyReused => (
                 "this key was used with another request: take a new one",
                 "esta clave se usó con otra petición: usa una nueva",
@@ -254,6 +282,12 @@ impl From<Error> for Problem {
             Error::Forbidden => Problem::of(Code::Forbidden),
             Error::Invalid { field, words } => Problem::invalid(&field, words),
             Error::Conflict(words) => Problem::of(Code::Conflict).saying(words),
+            Error::Stale => Problem::of(Code::Stale),
+            Error::Replayed(by) => Problem::of(Code::AlreadyReplayed).saying(Words::new(
+                format!("it was replayed as {by}; send `again` to replay it once more"),
+                format!("se reenvió como {by}; envía `again` para reenviarla otra vez"),
+            )),
+            Error::ContentRemoved => Problem::of(Code::ContentRemoved),
             Error::KeyReused => Problem::of(Code::KeyReused),
             Error::Unsupported(words) => Problem::of(Code::Unsupported).saying(words),
             Error::WindowClosed => Problem::of(Code::WindowClosed),

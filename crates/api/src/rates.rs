@@ -5,8 +5,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use control::Actor;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use model::pace::{Pace, Pacing};
 use model::time::Timestamp;
+
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// Requests a second that one token may make, and how many at once.
 const REQUESTS_PER_SECOND: u32 = 200;
@@ -25,6 +29,13 @@ pub(crate) enum Budget {
 }
 
 impl Budget {
+    fn name(self) -> &'static str {
+        match self {
+            Budget::Requests => "requests",
+            Budget::Replays => "replays",
+        }
+    }
+
     fn pacing(self) -> Pacing {
         match self {
             Budget::Requests => Pacing::per_second(REQUESTS_PER_SECOND),
@@ -33,19 +44,52 @@ impl Budget {
     }
 }
 
+/// What is left of a budget, as draft-ietf-httpapi-ratelimit-headers-09 tells it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Left {
+    budget: Budget,
+    turns: u32,
+    rest: Duration,
+}
+
+impl Left {
+    /// Writes what the policy is, and what of it is left until when.
+    pub(crate) fn tell(self, headers: &mut HeaderMap) {
+        let (name, pacing) = (self.budget.name(), self.budget.pacing());
+        let (quota, window) = (pacing.burst(), seconds(pacing.window()));
+        let policy = format!("\"{name}\";q={quota};w={window}");
+        let left = format!("\"{name}\";r={};t={}", self.turns, seconds(self.rest));
+        for (header, text) in [(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, left)] {
+            headers.extend(HeaderValue::try_from(text).ok().map(|value| (header, value)));
+        }
+    }
+}
+
+/// Whole seconds that are surely over by then.
+fn seconds(span: Duration) -> u128 {
+    span.as_millis().div_ceil(1000)
+}
+
 /// The paces of tokens.
 #[derive(Debug, Default)]
 pub(crate) struct Rates(Mutex<HashMap<(i64, Budget), Pace>>);
 
 impl Rates {
-    /// Takes a turn, or says when the next one is.
-    pub(crate) fn take(&self, actor: &Actor, budget: Budget, now: Timestamp) -> Result<(), Timestamp> {
+    /// Takes a turn, or says when the next one is; and what is left.
+    pub(crate) fn take(
+        &self,
+        actor: &Actor,
+        budget: Budget,
+        now: Timestamp,
+    ) -> (Result<(), Timestamp>, Left) {
         let mut paces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if paces.len() >= PACES_MAX {
             paces.retain(|_, pace| !pace.is_rested(now));
         }
         let caller = actor.token.map_or(0, |token| token.raw());
-        paces.entry((caller, budget)).or_default().take(budget.pacing(), now)
+        let (pace, pacing) = (paces.entry((caller, budget)).or_default(), budget.pacing());
+        let taken = pace.take(pacing, now);
+        (taken, Left { budget, turns: pace.turns(pacing, now), rest: pace.rest(pacing, now) })
     }
 }
 
@@ -54,12 +98,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_left_is_told_with_the_policy_it_is_left_of() {
+        let (rates, actor, now) = (Rates::default(), Actor::console(), Timestamp::from_secs(1));
+        let told = |budget| {
+            let mut headers = HeaderMap::new();
+            rates.take(&actor, budget, now).1.tell(&mut headers);
+            ["ratelimit-policy", "ratelimit"].map(|name| headers[name].to_str().expect("text").to_owned())
+        };
+        assert_eq!(told(Budget::Requests), ["\"requests\";q=200;w=1", "\"requests\";r=199;t=1"]);
+        assert_eq!(told(Budget::Replays), ["\"replays\";q=10;w=10", "\"replays\";r=9;t=1"]);
+        assert_eq!(told(Budget::Replays)[1], "\"replays\";r=8;t=2");
+    }
+
+    #[test]
     fn replays_are_paid_from_their_own_budget() {
         let (rates, actor, now) = (Rates::default(), Actor::console(), Timestamp::from_secs(1));
         for _ in 0..REPLAY_BURST {
-            assert!(rates.take(&actor, Budget::Replays, now).is_ok());
+            assert!(rates.take(&actor, Budget::Replays, now).0.is_ok());
         }
-        assert!(rates.take(&actor, Budget::Replays, now).is_err());
-        assert!(rates.take(&actor, Budget::Requests, now).is_ok());
+        assert!(rates.take(&actor, Budget::Replays, now).0.is_err());
+        assert!(rates.take(&actor, Budget::Requests, now).0.is_ok());
     }
 }

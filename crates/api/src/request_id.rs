@@ -22,8 +22,10 @@ pub(crate) async fn name(State(control): State<Control>, request: Request, next:
     let language = language::preferred(request.headers());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let mut response = next.run(request).await;
-    if let Some(problem) = response.extensions().get::<Problem>() {
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        let told = std::mem::take(response.headers_mut());
         response = problem.written(language, &id);
+        response.headers_mut().extend(told);
     }
     if response.status().is_server_error() {
         tracing::error!(request_id = id, %method, path, status = response.status().as_u16(), "request failed");

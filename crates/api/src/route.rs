@@ -36,7 +36,9 @@ impl Shape {
         let cursor = SchemaType::from_iter([Type::String, Type::Null]);
         let page = ObjectBuilder::new()
             .description(Some(
-                "One page of a listing, newest first; a page may be short and still have a next one.",
+                "One page of a listing, newest first. A page looks at a bounded number of rows, 20,000 where it is \
+                narrowed by what has no index: it may be short, or empty, and still have a next one. The listing ends \
+                where `next_cursor` is null.",
             ))
             .property("data", ArrayBuilder::new().items(RefOr::Ref(Ref::from_schema_name(row.name))))
             .required("data")
@@ -70,6 +72,8 @@ pub(crate) struct Route {
     pub(crate) budget: Budget,
     /// Whether its handler sees to idempotency keys itself.
     pub(crate) sees_to_keys: bool,
+    /// Whether its answer has a version.
+    pub(crate) is_versioned: bool,
     /// Who answers.
     pub(crate) handler: MethodRouter<Control>,
 }
@@ -128,6 +132,7 @@ impl Route {
             status: 200,
             budget: Budget::Requests,
             sees_to_keys: false,
+            is_versioned: false,
             handler,
         }
     }
@@ -165,6 +170,11 @@ impl Route {
     /// Has a handler that sees to idempotency keys itself.
     pub(crate) fn seeing_to_keys(self) -> Route {
         Route { sees_to_keys: true, ..self }
+    }
+
+    /// Gives what has a version, which a change of it may name.
+    pub(crate) fn versioned(self) -> Route {
+        Route { is_versioned: true, ..self }
     }
 
     /// Is paid from the budget of replays.

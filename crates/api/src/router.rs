@@ -6,7 +6,9 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{any, get};
-use control::Action::{ChangeSecrets, Configure, FollowMessages, ManageTokens, Operate, Read, Send};
+use control::Action::{
+    ChangeSecrets, Configure, FollowMessages, ManageTokens, Operate, Read, ReadAudit, Send,
+};
 use control::Control;
 use http::Method;
 use http::header::CONTENT_TYPE;
@@ -17,10 +19,10 @@ use crate::problem::{Code, Problem};
 use crate::rates::Rates;
 use crate::route::Route;
 use crate::v1::{
-    accounts, apps, contacts, conversations, deliveries, endpoints, events, messages, receipts, sources,
-    stats, tokens,
+    accounts, apps, audit, contacts, conversations, deliveries, endpoints, events, messages, receipts,
+    sources, stats, tokens,
 };
-use crate::{idempotency, openapi, request_id, whatzme};
+use crate::{idempotency, openapi, page, request_id, whatzme};
 
 /// The API over control: every answer has a request id, every error is a problem.
 pub fn router(control: Control) -> Router {
@@ -58,29 +60,35 @@ pub(crate) fn routes() -> Vec<Route> {
 
 fn places() -> Vec<Route> {
     vec![
-        Route::get("/v1/apps", Read, "List apps", apps::list).asks::<apps::List>().lists::<apps::AppView>(),
+        Route::get("/v1/apps", Read, "List apps", apps::list).asks::<page::List>().lists::<apps::AppView>(),
         Route::post("/v1/apps", Configure, "Create an app", apps::create)
             .takes::<apps::NameApp>()
-            .creates::<apps::AppView>(),
-        Route::get("/v1/apps/{id}", Read, "Get an app", apps::get).gives::<apps::AppView>(),
+            .creates::<apps::AppView>()
+            .versioned(),
+        Route::get("/v1/apps/{id}", Read, "Get an app", apps::get).gives::<apps::AppView>().versioned(),
         Route::patch("/v1/apps/{id}", Configure, "Rename an app", apps::rename)
             .takes::<apps::NameApp>()
-            .gives::<apps::AppView>(),
+            .gives::<apps::AppView>()
+            .versioned(),
     ]
 }
 
 fn sources_and_accounts() -> Vec<Route> {
     vec![
         Route::get("/v1/sources", Read, "List sources", sources::list)
-            .asks::<sources::List>()
+            .asks::<page::List>()
             .lists::<sources::SourceView>(),
         Route::post("/v1/sources", Configure, "Create a source", sources::create)
             .takes::<sources::CreateSource>()
-            .creates::<sources::SourceView>(),
-        Route::get("/v1/sources/{id}", Read, "Get a source", sources::get).gives::<sources::SourceView>(),
+            .creates::<sources::SourceView>()
+            .versioned(),
+        Route::get("/v1/sources/{id}", Read, "Get a source", sources::get)
+            .gives::<sources::SourceView>()
+            .versioned(),
         Route::patch("/v1/sources/{id}", Configure, "Change a source", sources::update)
             .takes::<sources::UpdateSource>()
-            .gives::<sources::SourceView>(),
+            .gives::<sources::SourceView>()
+            .versioned(),
         Route::delete("/v1/sources/{id}", Configure, "Delete a source", sources::delete),
         Route::post(
             "/v1/sources/{id}/rotate-secret",
@@ -95,33 +103,41 @@ fn sources_and_accounts() -> Vec<Route> {
             .lists::<accounts::AccountView>(),
         Route::post("/v1/accounts", Configure, "Name an account", accounts::create)
             .takes::<accounts::CreateAccount>()
-            .creates::<accounts::AccountView>(),
+            .creates::<accounts::AccountView>()
+            .versioned(),
         Route::get("/v1/accounts/{id}", Read, "Get an account", accounts::get)
-            .gives::<accounts::AccountView>(),
+            .gives::<accounts::AccountView>()
+            .versioned(),
         Route::patch("/v1/accounts/{id}", Configure, "Change an account", accounts::update)
             .takes::<accounts::UpdateAccount>()
-            .gives::<accounts::AccountView>(),
+            .gives::<accounts::AccountView>()
+            .versioned(),
     ]
 }
 
 fn endpoints_and_deliveries() -> Vec<Route> {
     vec![
         Route::get("/v1/endpoints", Read, "List endpoints", endpoints::list)
-            .asks::<endpoints::List>()
+            .asks::<page::List>()
             .lists::<endpoints::EndpointView>(),
         Route::post("/v1/endpoints", Configure, "Create an endpoint", endpoints::create)
             .takes::<endpoints::CreateEndpoint>()
-            .creates::<endpoints::CreatedEndpoint>(),
+            .creates::<endpoints::CreatedEndpoint>()
+            .versioned(),
         Route::get("/v1/endpoints/{id}", Read, "Get an endpoint", endpoints::get)
-            .gives::<endpoints::EndpointView>(),
+            .gives::<endpoints::EndpointView>()
+            .versioned(),
         Route::patch("/v1/endpoints/{id}", Configure, "Change an endpoint", endpoints::update)
             .takes::<endpoints::UpdateEndpoint>()
-            .gives::<endpoints::EndpointView>(),
+            .gives::<endpoints::EndpointView>()
+            .versioned(),
         Route::delete("/v1/endpoints/{id}", Configure, "Delete an endpoint", endpoints::delete),
         Route::post("/v1/endpoints/{id}/pause", Operate, "Pause an endpoint", endpoints::pause)
-            .gives::<endpoints::EndpointView>(),
+            .gives::<endpoints::EndpointView>()
+            .versioned(),
         Route::post("/v1/endpoints/{id}/resume", Operate, "Resume an endpoint", endpoints::resume)
-            .gives::<endpoints::EndpointView>(),
+            .gives::<endpoints::EndpointView>()
+            .versioned(),
         Route::post(
             "/v1/endpoints/{id}/rotate-secret",
             ChangeSecrets,
@@ -144,7 +160,10 @@ fn endpoints_and_deliveries() -> Vec<Route> {
         .gives::<deliveries::AttemptsView>(),
         Route::post("/v1/deliveries/{id}/cancel", Operate, "Cancel a delivery", deliveries::cancel)
             .gives::<deliveries::DeliveryView>(),
+        Route::post("/v1/deliveries/{id}/retry", Operate, "Attempt a delivery now", deliveries::retry)
+            .gives::<deliveries::DeliveryView>(),
         Route::post("/v1/deliveries/{id}/replay", Operate, "Replay a delivery", deliveries::replay)
+            .takes::<deliveries::ReplayDelivery>()
             .gives::<deliveries::ReplayView>()
             .replays(),
         Route::post("/v1/replays", Operate, "Replay dead deliveries", deliveries::replay_many)
@@ -238,15 +257,18 @@ fn talk() -> Vec<Route> {
 fn operation() -> Vec<Route> {
     vec![
         Route::get("/v1/tokens", ManageTokens, "List tokens", tokens::list)
-            .asks::<tokens::List>()
+            .asks::<page::List>()
             .lists::<tokens::TokenView>(),
         Route::post("/v1/tokens", ManageTokens, "Create a token", tokens::create)
             .takes::<tokens::CreateToken>()
             .creates::<tokens::CreatedToken>(),
         Route::get("/v1/tokens/{id}", ManageTokens, "Get a token", tokens::get).gives::<tokens::TokenView>(),
         Route::delete("/v1/tokens/{id}", ManageTokens, "Revoke a token", tokens::revoke),
+        Route::get("/v1/audit", ReadAudit, "List who did what", audit::list)
+            .asks::<audit::List>()
+            .lists::<audit::AuditLineView>(),
         Route::get("/v1/stats", Read, "Get what is waiting", stats::backlog).gives::<stats::BacklogView>(),
-        Route::get("/v1/stats/counts", Operate, "Count everything and check it", stats::counts)
+        Route::get("/v1/stats/counts", Operate, "Count what is kept", stats::counts)
             .gives::<stats::CountsView>(),
         Route::get("/v1/health", Read, "Check that the store can be written to", stats::health)
             .gives::<stats::HealthView>(),

@@ -5,6 +5,7 @@ use model::page::{Page, PageRequest};
 use model::source::Account;
 
 use crate::listing::page_of;
+use crate::version::{Expected, Versioned, until_fresh};
 use crate::{Action, Actor, Control, Error, Words, check};
 
 /// Accounts.
@@ -41,9 +42,9 @@ pub struct AccountChange {
 
 impl Accounts<'_> {
     /// Names an account of a source. One that is there already is a conflict.
-    pub async fn create(&self, actor: &Actor, new: NewAccount) -> Result<Account, Error> {
+    pub async fn create(&self, actor: &Actor, new: NewAccount) -> Result<Versioned<Account>, Error> {
         actor.must(Action::Configure)?;
-        let source = self.0.sources().find(actor, new.source).await?;
+        let source = self.0.sources().find(actor, new.source).await?.thing;
         if new.address.len() > 200 || new.address.chars().any(char::is_control) {
             let words = Words::new(
                 "an address has at most 200 characters",
@@ -64,7 +65,9 @@ impl Accounts<'_> {
         };
         let id = self.0.store.fresh_id();
         let account = Account { id, source: source.id, app, address: new.address, name: new.name };
-        self.save(actor, account, "account.create").await
+        checked(&account)?;
+        let store = self.0.acting(actor, Some(app), "account.create", &id);
+        Ok(Versioned { version: 1, thing: store.sources().save_account(account).await? })
     }
 
     /// Says whose an account is, or what people call it. Only who is bound to no app may give it to another.
@@ -72,19 +75,27 @@ impl Accounts<'_> {
         &self,
         actor: &Actor,
         id: AccountId,
+        expected: &Expected,
         change: AccountChange,
-    ) -> Result<Account, Error> {
+    ) -> Result<Versioned<Account>, Error> {
         actor.must(Action::Configure)?;
-        let mut account = self.find(actor, id).await?;
-        if let Some(app) = change.app {
-            account.app = self.0.apps().owner(actor, Some(app)).await?;
-        }
-        account.name = change.name.unwrap_or(account.name);
-        self.save(actor, account, "account.update").await
+        until_fresh(|| async {
+            let mut found = self.find(actor, id).await?;
+            expected.check(found.version)?;
+            let account = &mut found.thing;
+            if let Some(app) = change.app {
+                account.app = self.0.apps().owner(actor, Some(app)).await?;
+            }
+            account.name = change.name.clone().unwrap_or(account.name.take());
+            checked(account)?;
+            let store = self.0.acting(actor, Some(account.app), "account.update", &id);
+            Ok(Versioned { version: store.sources().replace_account(found.clone()).await?, ..found })
+        })
+        .await
     }
 
     /// One account.
-    pub async fn get(&self, actor: &Actor, id: AccountId) -> Result<Account, Error> {
+    pub async fn get(&self, actor: &Actor, id: AccountId) -> Result<Versioned<Account>, Error> {
         actor.must(Action::Read)?;
         self.find(actor, id).await
     }
@@ -102,17 +113,13 @@ impl Accounts<'_> {
         Ok(page_of(accounts, page, |account| account.id.raw()))
     }
 
-    async fn save(&self, actor: &Actor, account: Account, action: &str) -> Result<Account, Error> {
-        if let Some(name) = &account.name {
-            check::name(name, "name")?;
-        }
-        let saved = self.0.store.sources().save_account(account).await?;
-        self.0.audit(actor, Some(saved.app), action, saved.id.to_string()).await?;
-        Ok(saved)
+    async fn find(&self, actor: &Actor, id: AccountId) -> Result<Versioned<Account>, Error> {
+        let found = self.0.store.sources().account(id).await?;
+        actor.must_see(found.thing.app, "account")?;
+        Ok(found)
     }
+}
 
-    async fn find(&self, actor: &Actor, id: AccountId) -> Result<Account, Error> {
-        let found = self.0.store.sources().accounts().await?.into_iter().find(|account| account.id == id);
-        found.filter(|account| actor.sees(account.app)).ok_or(Error::NotFound("account"))
-    }
+fn checked(account: &Account) -> Result<(), Error> {
+    account.name.as_deref().map_or(Ok(()), |name| check::name(name, "name"))
 }

@@ -37,11 +37,13 @@ pub enum Action {
     Trust,
     /// Listing, creating and revoking tokens.
     ManageTokens,
+    /// Reading who did what.
+    ReadAudit,
 }
 
 impl Action {
     /// Every kind of act.
-    pub const ALL: [Action; 8] = [
+    pub const ALL: [Action; 9] = [
         Action::Read,
         Action::FollowMessages,
         Action::Send,
@@ -50,6 +52,7 @@ impl Action {
         Action::ChangeSecrets,
         Action::Trust,
         Action::ManageTokens,
+        Action::ReadAudit,
     ];
 }
 
@@ -57,7 +60,10 @@ impl Action {
 pub fn may(role: Role, action: Action) -> bool {
     match role {
         Role::Admin => true,
-        Role::Operator => !matches!(action, Action::ChangeSecrets | Action::Trust | Action::ManageTokens),
+        Role::Operator => !matches!(
+            action,
+            Action::ChangeSecrets | Action::Trust | Action::ManageTokens | Action::ReadAudit
+        ),
         Role::Viewer => matches!(action, Action::Read | Action::FollowMessages),
         Role::Sender => matches!(action, Action::Send | Action::FollowMessages),
     }
@@ -120,11 +126,23 @@ mod tests {
 
     #[test]
     fn the_permission_matrix_is_as_written_down() {
-        use Action::{ChangeSecrets, Configure, FollowMessages, ManageTokens, Operate, Read, Send, Trust};
+        use Action::{
+            ChangeSecrets, Configure, FollowMessages, ManageTokens, Operate, Read, ReadAudit, Send, Trust,
+        };
         let written: [(Role, &[Action]); 4] = [
             (
                 Role::Admin,
-                &[Read, FollowMessages, Send, Operate, Configure, ChangeSecrets, Trust, ManageTokens],
+                &[
+                    Read,
+                    FollowMessages,
+                    Send,
+                    Operate,
+                    Configure,
+                    ChangeSecrets,
+                    Trust,
+                    ManageTokens,
+                    ReadAudit,
+                ],
             ),
             (Role::Operator, &[Read, FollowMessages, Send, Operate, Configure]),
             (Role::Viewer, &[Read, FollowMessages]),

@@ -5,6 +5,7 @@ use model::id::AppId;
 use model::page::{Page, PageRequest};
 
 use crate::listing::page_of;
+use crate::version::{Expected, Versioned, until_fresh};
 use crate::{Action, Actor, Control, Error, Words, check};
 
 /// What the first app is called when nobody has made one.
@@ -22,21 +23,37 @@ impl Control {
 
 impl Apps<'_> {
     /// Makes an app. Only who is bound to none may.
-    pub async fn create(&self, actor: &Actor, name: &str) -> Result<App, Error> {
+    pub async fn create(&self, actor: &Actor, name: &str) -> Result<Versioned<App>, Error> {
         actor.must(Action::Configure)?;
         actor.must_be_unbound()?;
-        self.save(actor, App { id: self.0.store.fresh_id(), name: name.to_owned() }, "app.create").await
+        check::name(name, "name")?;
+        let app = App { id: self.0.store.fresh_id(), name: name.to_owned() };
+        self.0.acting(actor, Some(app.id), "app.create", &app.id).access().save_app(app.clone()).await?;
+        Ok(Versioned { version: 1, thing: app })
     }
 
     /// Renames an app.
-    pub async fn rename(&self, actor: &Actor, id: AppId, name: &str) -> Result<App, Error> {
+    pub async fn rename(
+        &self,
+        actor: &Actor,
+        id: AppId,
+        expected: &Expected,
+        name: &str,
+    ) -> Result<Versioned<App>, Error> {
         actor.must(Action::Configure)?;
-        self.find(actor, id).await?;
-        self.save(actor, App { id, name: name.to_owned() }, "app.update").await
+        check::name(name, "name")?;
+        until_fresh(|| async {
+            let mut app = self.find(actor, id).await?;
+            expected.check(app.version)?;
+            app.thing.name = name.to_owned();
+            let store = self.0.acting(actor, Some(id), "app.update", &id);
+            Ok(Versioned { version: store.access().replace_app(app.clone()).await?, ..app })
+        })
+        .await
     }
 
     /// One app.
-    pub async fn get(&self, actor: &Actor, id: AppId) -> Result<App, Error> {
+    pub async fn get(&self, actor: &Actor, id: AppId) -> Result<Versioned<App>, Error> {
         actor.must(Action::Read)?;
         self.find(actor, id).await
     }
@@ -49,27 +66,19 @@ impl Apps<'_> {
         Ok(page_of(apps, page, |app| app.id.raw()))
     }
 
-    async fn save(&self, actor: &Actor, app: App, action: &str) -> Result<App, Error> {
-        check::name(&app.name, "name")?;
-        self.0.store.access().save_app(app.clone()).await?;
-        self.0.audit(actor, Some(app.id), action, app.id.to_string()).await?;
-        Ok(app)
-    }
-
-    async fn find(&self, actor: &Actor, id: AppId) -> Result<App, Error> {
+    async fn find(&self, actor: &Actor, id: AppId) -> Result<Versioned<App>, Error> {
         actor.must_see(id, "app")?;
-        let apps = self.0.store.access().apps().await?;
-        apps.into_iter().find(|app| app.id == id).ok_or(Error::NotFound("app"))
+        Ok(self.0.store.access().app(id).await?)
     }
 
     /// Whose a new thing is: the app asked for, the actor's own, or the only one there is. Where there is none yet,
     /// the first is made, so that a newcomer need not know about apps.
     pub(crate) async fn owner(&self, actor: &Actor, asked: Option<AppId>) -> Result<AppId, Error> {
         if let Some(app) = actor.narrowed(asked)? {
-            return Ok(self.find(actor, app).await?.id);
+            return Ok(self.find(actor, app).await?.thing.id);
         }
         match self.0.store.access().apps().await?.as_slice() {
-            [] => Ok(self.create(actor, FIRST_APP).await?.id),
+            [] => Ok(self.create(actor, FIRST_APP).await?.thing.id),
             [only] => Ok(only.id),
             _ => {
                 let words = Words::new(

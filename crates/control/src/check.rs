@@ -82,11 +82,16 @@ pub(crate) fn path(path: &str) -> Result<(), Error> {
         return Err(Error::invalid("path", words));
     }
     if parts.first().is_some_and(|first| OUR_PATHS.contains(first)) {
-        let words =
-            Words::new("this path is Gancho's own: choose another", "esta ruta es de Gancho: elige otra");
-        return Err(Error::invalid("path", words));
+        return Err(path_not_available());
     }
     Ok(())
+}
+
+/// A path that is ours, or that somebody else has: which of both is nobody's business.
+pub(crate) fn path_not_available() -> Error {
+    let words =
+        Words::new("this path is not available: choose another", "esta ruta no está disponible: elige otra");
+    Error::invalid("path", words)
 }
 
 /// The URL of an endpoint.

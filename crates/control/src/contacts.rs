@@ -20,14 +20,9 @@ impl Contacts<'_> {
     /// One contact with everything they are known by.
     pub async fn get(&self, actor: &Actor, id: ContactId) -> Result<Contact, Error> {
         actor.must(Action::Read)?;
-        let conversations = self.0.store.conversations();
-        if actor.app.is_none() {
-            return Ok(conversations.contact(id).await?);
-        }
-        // The listing of an app knows whose each one is.
-        let just_this = PageRequest { limit: 1, before: Some(id.raw().saturating_add(1)) };
-        let found = conversations.contacts(actor.app, just_this).await?.items.pop();
-        found.filter(|found| found.id == id).ok_or(Error::NotFound("contact"))
+        let contact = self.0.store.conversations().contact(id).await?;
+        actor.must_see(contact.app, "contact")?;
+        Ok(contact)
     }
 
     /// Contacts, newest first.

@@ -1,13 +1,12 @@
-//! Deliveries: what is owed, each try of it, and calling it off.
+//! Deliveries: what is owed, each try of it, trying again now, and calling it off.
 
 use model::delivery::{Attempt, AttemptOf, Delivery, DeliveryState};
 use model::endpoint::EndpointState;
-use model::id::{AppId, DeliveryId, EndpointId, EventId};
+use model::id::{AppId, DeliveryId};
 use model::page::{Page, PageRequest};
-use store::deliveries::DeliveryFilter;
+pub use store::deliveries::DeliveryFilter;
 use store::routing::Routing;
 
-use crate::listing::{Span, sift};
 use crate::{Action, Actor, Control, Error};
 
 /// Deliveries.
@@ -20,19 +19,6 @@ impl Control {
     }
 }
 
-/// Which deliveries are wanted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct DeliveryQuery {
-    /// Those of one event.
-    pub event: Option<EventId>,
-    /// Those to one endpoint.
-    pub endpoint: Option<EndpointId>,
-    /// Those in one state, as shown.
-    pub state: Option<DeliveryState>,
-    /// Those made within a span.
-    pub span: Span,
-}
-
 impl Deliveries<'_> {
     /// One delivery.
     pub async fn get(&self, actor: &Actor, id: DeliveryId) -> Result<Delivery, Error> {
@@ -40,28 +26,17 @@ impl Deliveries<'_> {
         Ok(shown(self.find(actor, id).await?.0, &self.0.store.routing()))
     }
 
-    /// Deliveries, newest first. Who is bound to an app sees those to its endpoints.
+    /// Deliveries, newest first. Who is bound to an app sees those to its endpoints, also to those that were removed.
     pub async fn list(
         &self,
         actor: &Actor,
-        query: DeliveryQuery,
+        filter: DeliveryFilter,
         page: PageRequest,
     ) -> Result<Page<Delivery>, Error> {
         actor.must(Action::Read)?;
-        // What an endpoint holds is stored as pending (ADR 13).
-        let state = query.state.filter(|state| *state != DeliveryState::Held);
-        let filter = DeliveryFilter { event: query.event, endpoint: query.endpoint, state };
-        let (deliveries, routing) = (self.0.store.deliveries(), self.0.store.routing());
-        let is_seen = |one: &Delivery| {
-            actor.app.is_none()
-                || routing.endpoint(one.endpoint).is_some_and(|endpoint| actor.sees(endpoint.app))
-        };
-        let keep = |one: &Delivery| {
-            is_seen(one) && query.state.is_none_or(|state| shown(one.clone(), &routing).state == state)
-        };
-        let page =
-            sift(page, query.span, |one: &Delivery| one.id.raw(), keep, |page| deliveries.list(filter, page))
-                .await?;
+        let filter = DeliveryFilter { app: actor.narrowed(filter.app)?, ..filter };
+        let page = self.0.store.deliveries().list(filter, page).await?;
+        let routing = self.0.store.routing();
         Ok(page.map(|one| shown(one, &routing)))
     }
 
@@ -76,14 +51,38 @@ impl Deliveries<'_> {
     pub async fn cancel(&self, actor: &Actor, id: DeliveryId) -> Result<Delivery, Error> {
         actor.must(Action::Operate)?;
         let (_, app) = self.find(actor, id).await?;
-        match self.0.store.deliveries().cancel(id).await {
-            Err(store::Error::NotFound(_)) => {
-                return Err(Error::conflict("it has ended already", "ya ha terminado"));
+        match self.0.acting(actor, Some(app), "delivery.cancel", &id).deliveries().cancel(id).await {
+            Err(store::Error::NotFound(_)) => Err(ended()),
+            outcome => {
+                outcome?;
+                Ok(self.find(actor, id).await?.0)
             }
-            outcome => outcome?,
         }
-        self.0.audit(actor, Some(app), "delivery.cancel", id.to_string()).await?;
-        Ok(self.find(actor, id).await?.0)
+    }
+
+    /// Has a delivery attempted now, whether it is held at the head of its line or waits for its next attempt.
+    pub async fn retry(&self, actor: &Actor, id: DeliveryId) -> Result<Delivery, Error> {
+        actor.must(Action::Operate)?;
+        let (delivery, app) = self.find(actor, id).await?;
+        if is_held_by_endpoint(&delivery, &self.0.store.routing()) {
+            return Err(Error::conflict(
+                "its endpoint is paused or disabled: resume the endpoint",
+                "su endpoint está en pausa o desactivado: reanuda el endpoint",
+            ));
+        }
+        if self.0.acting(actor, Some(app), "delivery.retry", &id).deliveries().retry(id).await? {
+            return self.get(actor, id).await;
+        }
+        match self.find(actor, id).await?.0.state {
+            DeliveryState::Delivered | DeliveryState::Dead | DeliveryState::Cancelled => Err(ended()),
+            DeliveryState::InFlight => {
+                Err(Error::conflict("an attempt is under way", "hay un intento en curso"))
+            }
+            DeliveryState::Pending | DeliveryState::Held => Err(Error::conflict(
+                "it waits in its line behind another: retry or cancel that one",
+                "espera en su línea detrás de otra: reintenta o cancela esa",
+            )),
+        }
     }
 
     /// A delivery and whose it is.
@@ -99,11 +98,21 @@ impl Deliveries<'_> {
     }
 }
 
+fn ended() -> Error {
+    Error::conflict("it has ended already: replay it", "ya ha terminado: reenvíala")
+}
+
 /// A delivery as people see it: held while its endpoint is not enabled.
 fn shown(delivery: Delivery, routing: &Routing) -> Delivery {
-    let is_held = delivery.state == DeliveryState::Pending
-        && routing
-            .endpoint(delivery.endpoint)
-            .is_some_and(|endpoint| endpoint.state != EndpointState::Enabled);
-    if is_held { Delivery { state: DeliveryState::Held, ..delivery } } else { delivery }
+    if is_held_by_endpoint(&delivery, routing) {
+        Delivery { state: DeliveryState::Held, ..delivery }
+    } else {
+        delivery
+    }
+}
+
+fn is_held_by_endpoint(delivery: &Delivery, routing: &Routing) -> bool {
+    let endpoint = routing.endpoint(delivery.endpoint);
+    delivery.state == DeliveryState::Pending
+        && endpoint.is_some_and(|endpoint| endpoint.state != EndpointState::Enabled)
 }

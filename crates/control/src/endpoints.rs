@@ -11,6 +11,7 @@ use model::retry::{RETRIES_MAX, RetryPolicy};
 use model::secret::{Key, Secret, rotate};
 
 use crate::listing::page_of;
+use crate::version::{Expected, Versioned, until_fresh};
 use crate::{Action, Actor, Control, Error, Words, check};
 
 /// What a symmetric secret of Standard Webhooks begins with.
@@ -67,6 +68,11 @@ pub struct EndpointSettings {
 }
 
 impl EndpointSettings {
+    /// What an endpoint at a URL is like unless somebody decides otherwise.
+    pub fn at(url: &str) -> EndpointSettings {
+        EndpointSettings::of(&Endpoint::new(EndpointId::from_raw(0), AppId::from_raw(0), url))
+    }
+
     /// The settings an endpoint has.
     fn of(endpoint: &Endpoint) -> EndpointSettings {
         EndpointSettings {
@@ -114,32 +120,22 @@ impl EndpointSettings {
 
 impl Endpoints<'_> {
     /// Makes an endpoint. Returns it with its secret, which is shown this once.
-    pub async fn create(&self, actor: &Actor, new: NewEndpoint) -> Result<(Endpoint, Secret), Error> {
+    pub async fn create(
+        &self,
+        actor: &Actor,
+        new: NewEndpoint,
+    ) -> Result<(Versioned<Endpoint>, Secret), Error> {
         actor.must(Action::Configure)?;
         new.settings.check()?;
         let secret = self.secret(new.secret, new.settings.format)?;
         let app = self.0.apps().owner(actor, new.app).await?;
         self.check_subscription(app, &new.settings.subscription).await?;
-        let settings = new.settings;
-        let endpoint = Endpoint {
-            id: self.0.store.fresh_id(),
-            app,
-            name: settings.name,
-            url: settings.url,
-            format: settings.format,
-            subscription: settings.subscription,
-            keys: vec![Key::current(secret.clone())],
-            headers: settings.headers,
-            retry: settings.retry,
-            concurrency: settings.concurrency,
-            timeout: settings.timeout,
-            order: settings.order,
-            on_dead: settings.on_dead,
-            allow_http: settings.allow_http,
-            state: EndpointState::Enabled,
-            failing_since: None,
-        };
-        Ok((self.save(actor, endpoint, "endpoint.create").await?, secret))
+        let mut endpoint = Endpoint::new(self.0.store.fresh_id(), app, "");
+        endpoint.keys = vec![Key::current(secret.clone())];
+        new.settings.apply(&mut endpoint);
+        let store = self.0.acting(actor, Some(app), "endpoint.create", &endpoint.id);
+        store.endpoints().save(endpoint.clone()).await?;
+        Ok((Versioned { version: 1, thing: endpoint }, secret))
     }
 
     /// Changes an endpoint: `change` is given its settings as they are.
@@ -147,33 +143,37 @@ impl Endpoints<'_> {
         &self,
         actor: &Actor,
         id: EndpointId,
-        change: impl FnOnce(&mut EndpointSettings),
-    ) -> Result<Endpoint, Error> {
+        expected: &Expected,
+        change: impl Fn(&mut EndpointSettings),
+    ) -> Result<Versioned<Endpoint>, Error> {
         actor.must(Action::Configure)?;
-        let mut endpoint = self.find(actor, id).await?;
-        let mut settings = EndpointSettings::of(&endpoint);
-        change(&mut settings);
-        settings.check()?;
-        self.check_subscription(endpoint.app, &settings.subscription).await?;
-        settings.apply(&mut endpoint);
-        self.save(actor, endpoint, "endpoint.update").await
+        until_fresh(|| async {
+            let mut found = self.find(actor, id).await?;
+            expected.check(found.version)?;
+            let mut settings = EndpointSettings::of(&found.thing);
+            change(&mut settings);
+            settings.check()?;
+            self.check_subscription(found.thing.app, &settings.subscription).await?;
+            settings.apply(&mut found.thing);
+            self.replace(actor, found, "endpoint.update").await
+        })
+        .await
     }
 
     /// Removes an endpoint; what is still owed to it is cancelled.
     pub async fn delete(&self, actor: &Actor, id: EndpointId) -> Result<(), Error> {
         actor.must(Action::Configure)?;
-        let endpoint = self.find(actor, id).await?;
-        self.0.store.endpoints().remove(id).await?;
-        self.0.audit(actor, Some(endpoint.app), "endpoint.delete", id.to_string()).await
+        let app = self.find(actor, id).await?.thing.app;
+        Ok(self.0.acting(actor, Some(app), "endpoint.delete", &id).endpoints().remove(id).await?)
     }
 
     /// Holds its deliveries.
-    pub async fn pause(&self, actor: &Actor, id: EndpointId) -> Result<Endpoint, Error> {
+    pub async fn pause(&self, actor: &Actor, id: EndpointId) -> Result<Versioned<Endpoint>, Error> {
         self.set_state(actor, id, EndpointState::Paused, "endpoint.pause").await
     }
 
     /// Lets deliveries go on, whether a person paused it or its failures disabled it.
-    pub async fn resume(&self, actor: &Actor, id: EndpointId) -> Result<Endpoint, Error> {
+    pub async fn resume(&self, actor: &Actor, id: EndpointId) -> Result<Versioned<Endpoint>, Error> {
         self.set_state(actor, id, EndpointState::Enabled, "endpoint.resume").await
     }
 
@@ -187,17 +187,20 @@ impl Endpoints<'_> {
         overlap: Option<Duration>,
     ) -> Result<Secret, Error> {
         actor.must(Action::ChangeSecrets)?;
-        let mut endpoint = self.find(actor, id).await?;
         let now = self.0.now();
         let end = check::overlap_end(overlap, now)?;
-        let secret = self.secret(given, endpoint.format)?;
-        rotate(&mut endpoint.keys, secret.clone(), end, now);
-        self.save(actor, endpoint, "endpoint.rotate_secret").await?;
-        Ok(secret)
+        until_fresh(|| async {
+            let mut found = self.find(actor, id).await?;
+            let secret = self.secret(given.clone(), found.thing.format)?;
+            rotate(&mut found.thing.keys, secret.clone(), end, now);
+            self.replace(actor, found, "endpoint.rotate_secret").await?;
+            Ok(secret)
+        })
+        .await
     }
 
     /// One endpoint.
-    pub async fn get(&self, actor: &Actor, id: EndpointId) -> Result<Endpoint, Error> {
+    pub async fn get(&self, actor: &Actor, id: EndpointId) -> Result<Versioned<Endpoint>, Error> {
         actor.must(Action::Read)?;
         self.find(actor, id).await
     }
@@ -216,24 +219,28 @@ impl Endpoints<'_> {
         id: EndpointId,
         state: EndpointState,
         action: &str,
-    ) -> Result<Endpoint, Error> {
+    ) -> Result<Versioned<Endpoint>, Error> {
         actor.must(Action::Operate)?;
-        let endpoint = self.find(actor, id).await?;
-        self.0.store.endpoints().set_state(id, state).await?;
-        self.0.audit(actor, Some(endpoint.app), action, id.to_string()).await?;
+        let app = self.find(actor, id).await?.thing.app;
+        self.0.acting(actor, Some(app), action, &id).endpoints().set_state(id, state, None).await?;
         self.find(actor, id).await
     }
 
-    async fn save(&self, actor: &Actor, endpoint: Endpoint, action: &str) -> Result<Endpoint, Error> {
-        self.0.store.endpoints().save(endpoint.clone()).await?;
-        self.0.audit(actor, Some(endpoint.app), action, endpoint.id.to_string()).await?;
-        Ok(endpoint)
+    async fn replace(
+        &self,
+        actor: &Actor,
+        changed: Versioned<Endpoint>,
+        action: &str,
+    ) -> Result<Versioned<Endpoint>, Error> {
+        let store = self.0.acting(actor, Some(changed.thing.app), action, &changed.thing.id);
+        Ok(Versioned { version: store.endpoints().replace(changed.clone()).await?, ..changed })
     }
 
     /// The endpoint as stored now, so that a change is made to the newest state.
-    pub(crate) async fn find(&self, actor: &Actor, id: EndpointId) -> Result<Endpoint, Error> {
-        let found = self.0.store.endpoints().all().await?.into_iter().find(|endpoint| endpoint.id == id);
-        found.filter(|endpoint| actor.sees(endpoint.app)).ok_or(Error::NotFound("endpoint"))
+    pub(crate) async fn find(&self, actor: &Actor, id: EndpointId) -> Result<Versioned<Endpoint>, Error> {
+        let found = self.0.store.endpoints().get(id).await?;
+        actor.must_see(found.thing.app, "endpoint")?;
+        Ok(found)
     }
 
     /// Refuses sources and accounts that bring this app no events.

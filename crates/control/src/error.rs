@@ -1,5 +1,6 @@
 //! What can keep an act from happening, by what the caller can do about it.
 
+use model::id::DeliveryId;
 use model::receipt::{Language, Reason};
 
 /// Words for a person, in each of our languages.
@@ -50,6 +51,15 @@ pub enum Error {
     /// It contradicts how things stand.
     #[error("{}", .0.in_language(Language::English))]
     Conflict(Words),
+    /// It was changed since the version that the change is for.
+    #[error("it was changed meanwhile")]
+    Stale,
+    /// The delivery was replayed before, as this one.
+    #[error("it was replayed before, as {0}")]
+    Replayed(DeliveryId),
+    /// Retention has removed what would be delivered.
+    #[error("its content is no longer kept")]
+    ContentRemoved,
     /// The idempotency key was used with another request.
     #[error("the idempotency key was used with another request")]
     KeyReused,
@@ -91,6 +101,7 @@ impl From<store::Error> for Error {
             store::Error::NotFound(what) => Error::NotFound(what),
             store::Error::Conflict(words) => Error::Conflict(Words::untranslated(words)),
             store::Error::Busy => Error::Busy,
+            store::Error::Stale => Error::Stale,
             transient if transient.is_transient() => Error::Unavailable(transient),
             fatal => Error::Internal(fatal),
         }

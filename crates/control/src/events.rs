@@ -1,13 +1,11 @@
 //! Events: to be listed and shown.
 
 use model::event::Event;
-use model::id::{AccountId, AppId, ConversationId, EventId, SourceId};
+use model::id::EventId;
 use model::page::{Page, PageRequest};
 use platforms::registry;
-use store::events::EventFilter;
+pub use store::events::EventFilter;
 
-pub use crate::listing::Span;
-use crate::listing::sift;
 use crate::{Action, Actor, Control, Error};
 
 /// Events.
@@ -18,23 +16,6 @@ impl Control {
     pub fn events(&self) -> Events<'_> {
         Events(self)
     }
-}
-
-/// Which events are wanted.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct EventQuery {
-    /// Those of one app.
-    pub app: Option<AppId>,
-    /// Those from one source.
-    pub source: Option<SourceId>,
-    /// Those on one account.
-    pub account: Option<AccountId>,
-    /// Those of one conversation.
-    pub conversation: Option<ConversationId>,
-    /// Those of one type.
-    pub event_type: Option<String>,
-    /// Those that came within a span.
-    pub span: Span,
 }
 
 impl Events<'_> {
@@ -50,7 +31,7 @@ impl Events<'_> {
         let source = event.source.and_then(|id| self.0.store.routing().source(id).cloned());
         let platform = source.as_ref().map(|source| source.platform.as_str());
         let body = body.map(|body| registry::redacted(platform, body));
-        self.0.audit_view(actor, Some(event.app), "event.view", id.to_string()).await;
+        self.0.audit_view(actor, Some(event.app), "event.view", &id).await;
         Ok((event, body))
     }
 
@@ -58,26 +39,12 @@ impl Events<'_> {
     pub async fn list(
         &self,
         actor: &Actor,
-        query: EventQuery,
+        filter: EventFilter,
         page: PageRequest,
     ) -> Result<Page<Event>, Error> {
         actor.must(Action::Read)?;
-        let filter = EventFilter {
-            app: actor.narrowed(query.app)?,
-            source: query.source,
-            account: query.account,
-            conversation: query.conversation,
-            event_type: query.event_type,
-        };
-        let events = self.0.store.events();
-        sift(
-            page,
-            query.span,
-            |event: &Event| event.id.raw(),
-            |_| true,
-            |page| events.list(filter.clone(), page),
-        )
-        .await
+        let filter = EventFilter { app: actor.narrowed(filter.app)?, ..filter };
+        Ok(self.0.store.events().list(filter, page).await?)
     }
 
     pub(crate) async fn find(&self, actor: &Actor, id: EventId) -> Result<Event, Error> {

@@ -5,6 +5,7 @@
 pub mod accounts;
 pub mod actor;
 pub mod apps;
+pub mod audit;
 mod check;
 pub mod contacts;
 pub mod conversations;
@@ -21,32 +22,35 @@ pub mod replay;
 pub mod sources;
 pub mod stats;
 pub mod tokens;
+pub mod version;
 
 use std::sync::Arc;
 
 use model::id::AppId;
 use model::time::Timestamp;
 use store::Store;
-use store::access::AuditLine;
+use store::audit::Act;
 
 pub use crate::actor::{Action, Actor};
 pub use crate::error::{Error, Words};
 pub use crate::random::Random;
+use crate::stats::Counted;
 use crate::tokens::Seen;
 
-/// What an operator can do. Cheap to clone; all clones share one memory of tokens.
+/// What an operator can do. Cheap to clone; all clones share one memory of tokens and counts.
 #[derive(Clone)]
 pub struct Control {
     store: Store,
     random: Random,
     admin_token_hash: Option<[u8; 32]>,
     seen: Arc<Seen>,
+    counted: Arc<Counted>,
 }
 
 impl Control {
     /// Control over a store. The hash is that of the admin token of the configuration, where there is one.
     pub fn new(store: Store, random: Random, admin_token_hash: Option<[u8; 32]>) -> Control {
-        Control { store, random, admin_token_hash, seen: Arc::default() }
+        Control { store, random, admin_token_hash, seen: Arc::default(), counted: Arc::default() }
     }
 
     /// The present.
@@ -59,27 +63,19 @@ impl Control {
         &self.random
     }
 
-    /// Writes who did what to the audit log.
-    async fn audit(
-        &self,
-        actor: &Actor,
-        app: Option<AppId>,
-        action: &str,
-        subject: String,
-    ) -> Result<(), Error> {
-        let line = AuditLine {
-            id: self.store.fresh_id(),
+    /// The store for somebody who acts: what is done through it is written to the audit log in the same transaction.
+    fn acting(&self, actor: &Actor, app: Option<AppId>, action: &str, subject: &impl ToString) -> Store {
+        self.store.acting(Act {
             app,
             actor: actor.name.clone(),
             action: action.to_owned(),
-            subject,
-        };
-        Ok(self.store.access().audit(line).await?)
+            subject: subject.to_string(),
+        })
     }
 
     /// Writes that a payload was looked at. A full disk must not keep people from looking.
-    async fn audit_view(&self, actor: &Actor, app: Option<AppId>, action: &str, subject: String) {
-        if let Err(error) = self.audit(actor, app, action, subject).await {
+    async fn audit_view(&self, actor: &Actor, app: Option<AppId>, action: &str, subject: &impl ToString) {
+        if let Err(error) = self.acting(actor, app, action, subject).audit().note().await {
             tracing::warn!(%error, action, "a view could not be written to the audit log");
         }
     }

@@ -6,13 +6,13 @@ use model::conversation::{Conversation, Identifier};
 use model::delivery::{Attempt, AttemptOf};
 use model::id::{AccountId, ConversationId, SendId};
 use model::page::{Page, PageRequest};
-use model::send::{OutgoingBody, OutgoingMessage, OwedSend, ReadMark, Recipient, SendState};
+use model::send::{OutgoingBody, OutgoingMessage, OwedSend, ReadMark, Recipient};
 use model::source::{Account, Source};
 use platforms::platform::Sender;
 use platforms::registry;
+pub use store::sends::SendFilter;
 use store::sends::{CalledOff, NewSend, Queued};
 
-use crate::listing::{Span, sift};
 use crate::{Action, Actor, Control, Error, Words};
 
 /// The platform that takes free messages only within 24 hours of the contact's last.
@@ -47,19 +47,6 @@ pub struct NewMessage {
     pub key: Option<String>,
 }
 
-/// Which messages are wanted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct MessageQuery {
-    /// Those of one conversation.
-    pub conversation: Option<ConversationId>,
-    /// Those from one account.
-    pub account: Option<AccountId>,
-    /// Those in one state.
-    pub state: Option<SendState>,
-    /// Those asked for within a span.
-    pub span: Span,
-}
-
 impl Messages<'_> {
     /// Owes a message to a platform. What the platform cannot or may not take is refused before anything is queued.
     pub async fn send(&self, actor: &Actor, new: NewMessage) -> Result<OwedSend, Error> {
@@ -89,13 +76,11 @@ impl Messages<'_> {
         let key = new.key.map(|key| (actor.caller(), key));
         let conversation = conversation.map(|conversation| conversation.id);
         let send = NewSend { app: account.app, account: account.id, conversation, message, key };
-        let id = match self.0.store.sends().queue(send).await? {
-            Queued::Before(id) => return Ok(self.0.store.sends().get(id).await?),
-            Queued::New(id) => id,
-            Queued::KeyReused => return Err(Error::KeyReused),
-        };
-        self.0.audit(actor, Some(account.app), "message.send", id.to_string()).await?;
-        Ok(self.0.store.sends().get(id).await?)
+        let store = self.0.acting(actor, Some(account.app), "message.send", &account.id);
+        match store.sends().queue(send).await? {
+            Queued::New(id) | Queued::Before(id) => Ok(self.0.store.sends().get(id).await?),
+            Queued::KeyReused => Err(Error::KeyReused),
+        }
     }
 
     /// Marks a message of a conversation's contact as read, where the platform can.
@@ -124,30 +109,24 @@ impl Messages<'_> {
     pub async fn cancel(&self, actor: &Actor, id: SendId) -> Result<OwedSend, Error> {
         actor.must(Action::Send)?;
         let send = self.find(actor, id).await?;
-        match self.0.store.sends().cancel(id).await? {
-            CalledOff::Done => {}
-            CalledOff::UnderWay => {
-                return Err(Error::conflict(
-                    "it is being sent at this moment and cannot be called off",
-                    "se está enviando en este momento y ya no se puede cancelar",
-                ));
-            }
+        let store = self.0.acting(actor, Some(send.app), "message.cancel", &id);
+        match store.sends().cancel(id).await? {
+            CalledOff::Done => Ok(self.0.store.sends().get(id).await?),
+            CalledOff::UnderWay => Err(Error::conflict(
+                "it is being sent at this moment and cannot be called off",
+                "se está enviando en este momento y ya no se puede cancelar",
+            )),
             CalledOff::Ended => {
-                return Err(Error::conflict(
-                    "it no longer waits to be sent",
-                    "ya no está a la espera de envío",
-                ));
+                Err(Error::conflict("it no longer waits to be sent", "ya no está a la espera de envío"))
             }
         }
-        self.0.audit(actor, Some(send.app), "message.cancel", id.to_string()).await?;
-        Ok(self.0.store.sends().get(id).await?)
     }
 
     /// One message with where it stands.
     pub async fn get(&self, actor: &Actor, id: SendId) -> Result<OwedSend, Error> {
         actor.must(Action::FollowMessages)?;
         let send = self.find(actor, id).await?;
-        self.0.audit_view(actor, Some(send.app), "message.view", id.to_string()).await;
+        self.0.audit_view(actor, Some(send.app), "message.view", &id).await;
         Ok(send)
     }
 
@@ -162,18 +141,12 @@ impl Messages<'_> {
     pub async fn list(
         &self,
         actor: &Actor,
-        query: MessageQuery,
+        filter: SendFilter,
         page: PageRequest,
     ) -> Result<Page<OwedSend>, Error> {
         actor.must(Action::Read)?;
-        let sends = self.0.store.sends();
-        let keep = |send: &OwedSend| {
-            actor.sees(send.app)
-                && query.account.is_none_or(|account| send.account == account)
-                && query.state.is_none_or(|state| send.state == state)
-        };
-        let fetch = |page| sends.list(query.conversation, page);
-        sift(page, query.span, |send: &OwedSend| send.id.raw(), keep, fetch).await
+        let filter = SendFilter { app: actor.narrowed(filter.app)?, ..filter };
+        Ok(self.0.store.sends().list(filter, page).await?)
     }
 
     /// The only account the actor sees on a platform.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use ipnet::IpNet;
-use model::id::{AppId, ReceiptId, SourceId};
+use model::id::{AppId, ReceiptId};
 use model::page::{Page, PageRequest};
 use model::receipt::{Reason, Receipt, ReceiptState};
 use model::source::Source;
@@ -13,18 +13,12 @@ use platforms::http::Incoming;
 use platforms::platform::Platform;
 use platforms::proof::{Unsigned, Verified, by_nothing};
 use platforms::registry;
-use store::access::Claim;
 use store::arrivals::{Arrival, Request, Verdict};
-use store::receipts::ReceiptFilter;
 
 pub use store::arrivals::Appended;
-pub use store::receipts::Came;
+pub use store::receipts::{Came, ReceiptFilter};
 
-use crate::listing::{Span, sift};
 use crate::{Action, Actor, Control, Error};
-
-/// The route that a claim on a release is kept under.
-const RELEASE: &str = "release";
 
 /// Receipts.
 pub struct Receipts<'c>(&'c Control);
@@ -34,17 +28,6 @@ impl Control {
     pub fn receipts(&self) -> Receipts<'_> {
         Receipts(self)
     }
-}
-
-/// Which receipts are wanted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct ReceiptQuery {
-    /// Those that reached one source.
-    pub source: Option<SourceId>,
-    /// Those in one state.
-    pub state: Option<ReceiptState>,
-    /// Those that came within a span.
-    pub span: Span,
 }
 
 /// What verifying a stored request again came to.
@@ -78,7 +61,7 @@ impl Receipts<'_> {
         let receipt = self.find(actor, id).await?;
         self.must_be_unshared(actor, &receipt)?;
         let app = self.app_of(&receipt);
-        self.0.audit_view(actor, app, "receipt.view", id.to_string()).await;
+        self.0.audit_view(actor, app, "receipt.view", &id).await;
         let came = self.0.store.receipts().came(id).await?;
         let source = receipt.source.and_then(|id| self.0.store.routing().source(id).cloned());
         let platform = source.as_ref().map(|source| source.platform.as_str());
@@ -89,18 +72,12 @@ impl Receipts<'_> {
     pub async fn list(
         &self,
         actor: &Actor,
-        query: ReceiptQuery,
+        filter: ReceiptFilter,
         page: PageRequest,
     ) -> Result<Page<Receipt>, Error> {
         actor.must(Action::Read)?;
-        let filter = ReceiptFilter { source: query.source, state: query.state };
-        let (receipts, routing) = (self.0.store.receipts(), self.0.store.routing());
-        let source_app = |id: SourceId| routing.source(id).map(|source| source.app);
-        let keep = |receipt: &Receipt| {
-            actor.app.is_none() || receipt.source.and_then(source_app).is_some_and(|app| actor.sees(app))
-        };
-        sift(page, query.span, |receipt: &Receipt| receipt.id.raw(), keep, |page| receipts.list(filter, page))
-            .await
+        let filter = ReceiptFilter { app: actor.narrowed(filter.app)?, ..filter };
+        Ok(self.0.store.receipts().list(filter, page).await?)
     }
 
     /// Runs the platform's verification on the stored bytes with today's secrets. Changes nothing.
@@ -111,7 +88,7 @@ impl Receipts<'_> {
             Ok(verified) => Verification { reason: None, events: stored.count(&verified) },
             Err(reason) => Verification { reason: Some(reason), events: 0 },
         };
-        self.0.audit(actor, Some(stored.source.app), "receipt.verify", id.to_string()).await?;
+        self.0.acting(actor, Some(stored.source.app), "receipt.verify", &id).audit().note().await?;
         Ok(verification)
     }
 
@@ -119,24 +96,6 @@ impl Receipts<'_> {
     /// prove genuine now, unless an admin trusts it in so many words.
     pub async fn release(&self, actor: &Actor, id: ReceiptId, trust: bool) -> Result<Appended, Error> {
         actor.must(if trust { Action::Trust } else { Action::Operate })?;
-        self.find(actor, id).await?;
-        let subject = id.to_string();
-        // Of two people who release at once, the second is told so: an event without a key would be stored twice.
-        match self.0.store.access().claim_key(0, RELEASE, &subject, 0).await? {
-            Claim::Fresh => {}
-            _ => return Err(Error::conflict("it is being released", "se está liberando")),
-        }
-        let released = self.append(actor, id, trust).await;
-        if let Err(error) = self.0.store.access().answered(0, RELEASE, &subject, None).await {
-            tracing::warn!(%error, receipt = subject, "a claim on a release could not be given back; it passes on by itself");
-        }
-        let (appended, app) = released?;
-        let action = if trust { "receipt.release_trusted" } else { "receipt.release" };
-        self.0.audit(actor, Some(app), action, subject).await?;
-        Ok(appended)
-    }
-
-    async fn append(&self, actor: &Actor, id: ReceiptId, trust: bool) -> Result<(Appended, AppId), Error> {
         let stored = self.stored(actor, id).await?;
         let verified = match stored.prove() {
             Ok(verified) => verified,
@@ -144,14 +103,15 @@ impl Receipts<'_> {
             Err(reason) => return Err(Error::NotGenuine(reason)),
         };
         let verdict = stored.read(&verified)?;
-        let app = stored.source.app;
+        let action = if trust { "receipt.release_trusted" } else { "receipt.release" };
+        let store = self.0.acting(actor, Some(stored.source.app), action, &id);
         let arrival = Arrival {
             source: Some(stored.source),
             app: None,
             request: Some(request(stored.receipt, stored.came)),
             verdict,
         };
-        Ok((self.0.store.arrivals().append(arrival).await?, app))
+        store.receipts().release(id, arrival).await?.ok_or_else(not_open)
     }
 
     /// Reads a request back that may be verified again: one that was refused, or had no owner.
@@ -159,10 +119,7 @@ impl Receipts<'_> {
         let receipt = self.find(actor, id).await?;
         self.must_be_unshared(actor, &receipt)?;
         if !matches!(receipt.state, ReceiptState::Rejected | ReceiptState::Unrouted) {
-            return Err(Error::conflict(
-                "only refused and unrouted requests are released",
-                "solo se liberan peticiones rechazadas o sin dueño",
-            ));
+            return Err(not_open());
         }
         let source = receipt.source.and_then(|id| self.0.store.routing().source(id).cloned());
         let source = source.ok_or_else(|| {
@@ -201,6 +158,13 @@ impl Receipts<'_> {
     fn app_of(&self, receipt: &Receipt) -> Option<AppId> {
         receipt.source.and_then(|id| self.0.store.routing().source(id).map(|source| source.app))
     }
+}
+
+fn not_open() -> Error {
+    Error::conflict(
+        "only refused and unrouted requests are released",
+        "solo se liberan peticiones rechazadas o sin dueño",
+    )
 }
 
 impl Stored {

@@ -10,6 +10,7 @@ use model::source::{SecretRole, Settings, Source, SourceSecret, UnknownAccounts}
 use platforms::registry;
 
 use crate::listing::page_of;
+use crate::version::{Expected, Versioned, until_fresh};
 use crate::{Action, Actor, Control, Error, Words, check};
 
 /// The most networks on a source's list.
@@ -71,6 +72,22 @@ pub struct SourceChange {
     pub rate_per_second: Option<Option<u32>>,
 }
 
+impl SourceChange {
+    fn apply(self, source: &mut Source) {
+        fn set<T>(place: &mut T, value: Option<T>) {
+            if let Some(value) = value {
+                *place = value;
+            }
+        }
+        set(&mut source.name, self.name);
+        set(&mut source.path, self.path);
+        set(&mut source.settings, self.settings);
+        set(&mut source.unknown_accounts, self.unknown_accounts);
+        set(&mut source.allowed_networks, self.allowed_networks);
+        set(&mut source.rate_per_second, self.rate_per_second);
+    }
+}
+
 /// A secret that takes the place of those of its role.
 #[derive(Clone, Debug)]
 pub struct SecretRotation {
@@ -84,7 +101,7 @@ pub struct SecretRotation {
 
 impl Sources<'_> {
     /// Makes a source.
-    pub async fn create(&self, actor: &Actor, new: NewSource) -> Result<Source, Error> {
+    pub async fn create(&self, actor: &Actor, new: NewSource) -> Result<Versioned<Source>, Error> {
         actor.must(Action::Configure)?;
         let held = |(role, secret)| SourceSecret { role, key: Key::current(secret) };
         let mut source = Source {
@@ -101,49 +118,42 @@ impl Sources<'_> {
         };
         checked(&source)?;
         source.app = self.0.apps().owner(actor, new.app).await?;
-        self.stands_apart(&source)?;
-        self.save(actor, source, "source.create").await
+        self.stands_apart(actor, &source)?;
+        let store = self.0.acting(actor, Some(source.app), "source.create", &source.id);
+        let saved = store.sources().save(source.clone()).await;
+        saved.map_err(|error| self.taken(actor, &source, error))?;
+        Ok(Versioned { version: 1, thing: source })
     }
 
     /// Changes a source; its secrets are changed by [`Sources::rotate`] only.
-    pub async fn update(&self, actor: &Actor, id: SourceId, change: SourceChange) -> Result<Source, Error> {
+    pub async fn update(
+        &self,
+        actor: &Actor,
+        id: SourceId,
+        expected: &Expected,
+        change: SourceChange,
+    ) -> Result<Versioned<Source>, Error> {
         actor.must(Action::Configure)?;
-        let mut source = self.find(actor, id).await?;
-        source.name = change.name.unwrap_or(source.name);
-        source.path = change.path.unwrap_or(source.path);
-        source.settings = change.settings.unwrap_or(source.settings);
-        source.unknown_accounts = change.unknown_accounts.unwrap_or(source.unknown_accounts);
-        source.allowed_networks = change.allowed_networks.unwrap_or(source.allowed_networks);
-        source.rate_per_second = change.rate_per_second.unwrap_or(source.rate_per_second);
-        checked(&source)?;
-        self.stands_apart(&source)?;
-        self.save(actor, source, "source.update").await
-    }
-
-    /// Refuses a path above or below the path of another app's source: what is appended to one would reach the other.
-    fn stands_apart(&self, source: &Source) -> Result<(), Error> {
-        let Some(path) = &source.path else { return Ok(()) };
-        let routing = self.0.store.routing();
-        let others = routing.sources().filter(|other| other.app != source.app);
-        let is_within =
-            |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'));
-        let mut paths = others.filter_map(|other| other.path.as_deref());
-        if paths.any(|other| is_within(path, other) || is_within(other, path)) {
-            return Err(Error::conflict("another source has this path", "otra fuente tiene esta ruta"));
-        }
-        Ok(())
+        until_fresh(|| async {
+            let mut found = self.find(actor, id).await?;
+            expected.check(found.version)?;
+            change.clone().apply(&mut found.thing);
+            checked(&found.thing)?;
+            self.stands_apart(actor, &found.thing)?;
+            self.replace(actor, found, "source.update").await
+        })
+        .await
     }
 
     /// Removes a source; what it has brought stays.
     pub async fn delete(&self, actor: &Actor, id: SourceId) -> Result<(), Error> {
         actor.must(Action::Configure)?;
-        let source = self.find(actor, id).await?;
-        self.0.store.sources().remove(id).await?;
-        self.0.audit(actor, Some(source.app), "source.delete", id.to_string()).await
+        let app = self.find(actor, id).await?.thing.app;
+        Ok(self.0.acting(actor, Some(app), "source.delete", &id).sources().remove(id).await?)
     }
 
     /// One source.
-    pub async fn get(&self, actor: &Actor, id: SourceId) -> Result<Source, Error> {
+    pub async fn get(&self, actor: &Actor, id: SourceId) -> Result<Versioned<Source>, Error> {
         actor.must(Action::Read)?;
         self.find(actor, id).await
     }
@@ -165,39 +175,79 @@ impl Sources<'_> {
         rotation: SecretRotation,
     ) -> Result<Secret, Error> {
         actor.must(Action::ChangeSecrets)?;
-        let mut source = self.find(actor, id).await?;
         let now = self.0.now();
         let end = check::overlap_end(rotation.overlap, now)?;
         let fresh = rotation.secret.unwrap_or_else(|| Secret::new(self.0.random.base62(MADE_SECRET_LENGTH)));
-        let (same, mut others): (Vec<_>, Vec<_>) =
-            source.secrets.into_iter().partition(|held| held.role == rotation.role);
-        let mut keys: Vec<Key> = same.into_iter().map(|held| held.key).collect();
-        rotate(&mut keys, fresh.clone(), end, now);
-        others.extend(keys.into_iter().map(|key| SourceSecret { role: rotation.role, key }));
-        source.secrets = others;
-        checked(&source)?;
-        self.save(actor, source, "source.rotate_secret").await?;
+        until_fresh(|| async {
+            let mut found = self.find(actor, id).await?;
+            let held = std::mem::take(&mut found.thing.secrets);
+            let (same, mut others): (Vec<_>, Vec<_>) =
+                held.into_iter().partition(|held| held.role == rotation.role);
+            let mut keys: Vec<Key> = same.into_iter().map(|held| held.key).collect();
+            rotate(&mut keys, fresh.clone(), end, now);
+            others.extend(keys.into_iter().map(|key| SourceSecret { role: rotation.role, key }));
+            found.thing.secrets = others;
+            checked(&found.thing)?;
+            self.replace(actor, found, "source.rotate_secret").await
+        })
+        .await?;
         Ok(fresh)
     }
 
-    async fn save(&self, actor: &Actor, source: Source, action: &str) -> Result<Source, Error> {
-        match self.0.store.sources().save(source.clone()).await {
-            Err(store::Error::Conflict(_)) => {
-                return Err(Error::conflict("another source has this path", "otra fuente tiene esta ruta"));
+    async fn replace(
+        &self,
+        actor: &Actor,
+        changed: Versioned<Source>,
+        action: &str,
+    ) -> Result<Versioned<Source>, Error> {
+        let store = self.0.acting(actor, Some(changed.thing.app), action, &changed.thing.id);
+        let replaced = store.sources().replace(changed.clone()).await;
+        let version = replaced.map_err(|error| self.taken(actor, &changed.thing, error))?;
+        Ok(Versioned { version, ..changed })
+    }
+
+    /// Refuses a path above or below the path of another app's source: what is appended to one would reach the other.
+    fn stands_apart(&self, actor: &Actor, source: &Source) -> Result<(), Error> {
+        let Some(path) = &source.path else { return Ok(()) };
+        let routing = self.0.store.routing();
+        let is_within =
+            |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'));
+        let overlaps = |other: &str| is_within(path, other) || is_within(other, path);
+        let mut others = routing.sources().filter(|other| other.app != source.app);
+        let in_the_way = others.find(|other| other.path.as_deref().is_some_and(overlaps));
+        in_the_way.map_or(Ok(()), |other| Err(clash(actor, other)))
+    }
+
+    /// What to say when the store finds the path taken.
+    fn taken(&self, actor: &Actor, source: &Source, error: store::Error) -> Error {
+        let routing = self.0.store.routing();
+        let other = source.path.as_deref().and_then(|path| routing.source_at(path));
+        match error {
+            store::Error::Conflict(_) => {
+                other.map_or_else(check::path_not_available, |other| clash(actor, other))
             }
-            outcome => outcome?,
+            error => error.into(),
         }
-        self.0.audit(actor, Some(source.app), action, source.id.to_string()).await?;
-        Ok(source)
     }
 
     /// The source as stored now, so that a change is made to the newest state.
-    pub(crate) async fn find(&self, actor: &Actor, id: SourceId) -> Result<Source, Error> {
-        let found = self.0.store.sources().all().await?.into_iter().find(|source| source.id == id);
-        let source = found.ok_or(Error::NotFound("source"))?;
-        actor.must_see(source.app, "source")?;
-        Ok(source)
+    pub(crate) async fn find(&self, actor: &Actor, id: SourceId) -> Result<Versioned<Source>, Error> {
+        let found = self.0.store.sources().get(id).await?;
+        actor.must_see(found.thing.app, "source")?;
+        Ok(found)
     }
+}
+
+/// Who may see the source in the way hears which it is; anybody else hears what they would hear of a path of ours.
+fn clash(actor: &Actor, other: &Source) -> Error {
+    if !actor.sees(other.app) {
+        return check::path_not_available();
+    }
+    let id = other.id;
+    Error::Conflict(Words::new(
+        format!("the source {id} has this path, or one above or below it"),
+        format!("la fuente {id} tiene esta ruta, o una por encima o por debajo"),
+    ))
 }
 
 /// Refuses a source that could not work, in words.

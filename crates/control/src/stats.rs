@@ -1,8 +1,19 @@
-//! What is waiting, whether everything adds up, and whether the store can be written to.
+//! What is waiting, how much is kept, and whether the store can be written to.
 
-pub use store::stats::{Backlog, Counts};
+use std::time::Duration;
+
+use futures_util::lock::Mutex;
+use model::time::Timestamp;
+pub use store::stats::{Backlog, Kept};
 
 use crate::{Action, Actor, Control, Error};
+
+/// How long a count is told again: counting reads a large store for seconds.
+const COUNTED_FOR: Duration = Duration::from_secs(60);
+
+/// What was counted last, and when. Who counts holds it.
+#[derive(Default)]
+pub(crate) struct Counted(Mutex<Option<(Kept, Timestamp)>>);
 
 /// Counts and checks. They concern every app.
 pub struct Stats<'c>(&'c Control);
@@ -22,11 +33,19 @@ impl Stats<'_> {
         Ok(self.0.store.stats().backlog().await?)
     }
 
-    /// Counts everything and checks that it adds up. Reads every row: not to be asked often.
-    pub async fn counts(&self, actor: &Actor) -> Result<Counts, Error> {
+    /// How much is kept, and when that was counted. It is counted in small steps, by one caller at a time, and what was
+    /// counted within the last minute is told again.
+    pub async fn kept(&self, actor: &Actor) -> Result<(Kept, Timestamp), Error> {
         actor.must(Action::Operate)?;
         actor.must_be_unbound()?;
-        Ok(self.0.store.stats().counts().await?)
+        let mut counted = self.0.counted.0.lock().await;
+        let is_fresh = |at: Timestamp| self.0.now() < at.plus(COUNTED_FOR);
+        if let Some((kept, at)) = counted.filter(|(_, at)| is_fresh(*at)) {
+            return Ok((kept, at));
+        }
+        let fresh = (self.0.store.stats().kept().await?, self.0.now());
+        *counted = Some(fresh);
+        Ok(fresh)
     }
 
     /// Fails unless the store can be trusted and a write reaches the disk now.

@@ -121,8 +121,8 @@ impl Tokens<'_> {
         let hint = text[text.len() - 4..].to_owned();
         let id = self.0.store.fresh_id();
         let token = Token { id, name: new.name, role: new.role, app, expires_at: new.expires_at, hint };
-        self.0.store.access().save_token(token.clone(), hash(&text).to_vec()).await?;
-        self.0.audit(actor, app, "token.create", id.to_string()).await?;
+        let store = self.0.acting(actor, app, "token.create", &id);
+        store.access().save_token(token.clone(), hash(&text).to_vec()).await?;
         Ok((token, Secret::new(text)))
     }
 
@@ -130,9 +130,9 @@ impl Tokens<'_> {
     pub async fn revoke(&self, actor: &Actor, id: TokenId) -> Result<(), Error> {
         actor.must(Action::ManageTokens)?;
         let token = self.find(actor, id).await?;
-        self.0.store.access().revoke_token(id).await?;
+        self.0.acting(actor, token.app, "token.revoke", &id).access().revoke_token(id).await?;
         self.0.seen.forget(id);
-        self.0.audit(actor, token.app, "token.revoke", id.to_string()).await
+        Ok(())
     }
 
     /// One token, without its text.

@@ -62,29 +62,11 @@ impl Failing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::endpoint::{EndpointState, Format, OnDead, Order, Subscription};
     use model::id::AppId;
-    use model::retry::RetryPolicy;
 
     fn endpoint(failing_since: Option<Timestamp>) -> Endpoint {
-        Endpoint {
-            id: EndpointId::from_raw(1),
-            app: AppId::from_raw(1),
-            name: "test".to_owned(),
-            url: "https://example.com".to_owned(),
-            format: Format::Standard,
-            subscription: Subscription::default(),
-            keys: Vec::new(),
-            headers: Vec::new(),
-            retry: RetryPolicy::standard(),
-            concurrency: 1,
-            timeout: Duration::from_secs(1),
-            order: Order::None,
-            on_dead: OnDead::Skip,
-            allow_http: false,
-            state: EndpointState::Enabled,
-            failing_since,
-        }
+        let endpoint = Endpoint::new(EndpointId::from_raw(1), AppId::from_raw(1), "https://example.com");
+        Endpoint { failing_since, ..endpoint }
     }
 
     #[test]

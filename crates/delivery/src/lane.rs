@@ -146,30 +146,30 @@ impl DeliveryLane {
         }
     }
 
-    /// Does what follows for the endpoint. A failure to write it down is logged: the next exchange says it again.
+    /// Does what follows for the endpoint, and tells of it once: of those who see the same, one changes the state. A failure
+    /// to write it down is logged: the next exchange says it again.
     async fn act(&self, endpoint: &Endpoint, act: Act) {
-        let endpoints = self.store.endpoints();
+        let (endpoints, id) = (self.store.endpoints(), endpoint.id);
         let done = match act {
             Act::Nothing => return,
-            Act::Remember(since) => endpoints.set_failing_since(endpoint.id, Some(since)).await,
-            Act::Recovered => match endpoints.set_failing_since(endpoint.id, None).await {
-                Ok(()) => self.tell(endpoint, "endpoint.recovered").await,
-                failed => failed,
-            },
-            Act::Disable if endpoint.state == EndpointState::Disabled => return,
-            Act::Disable => match endpoints.set_state(endpoint.id, EndpointState::Disabled).await {
-                Ok(()) => self.tell(endpoint, "endpoint.disabled").await,
-                failed => failed,
-            },
+            Act::Remember(since) => endpoints.set_failing_since(id, Some(since), None).await,
+            Act::Recovered => {
+                let told = self.about(endpoint, "endpoint.recovered");
+                endpoints.set_failing_since(id, None, Some(told)).await
+            }
+            Act::Disable => {
+                let told = self.about(endpoint, "endpoint.disabled");
+                endpoints.set_state(id, EndpointState::Disabled, Some(told)).await
+            }
         };
         if let Err(error) = done {
             tracing::warn!(%error, endpoint = %endpoint.id, "the endpoint's health could not be written down");
         }
     }
 
-    async fn tell(&self, endpoint: &Endpoint, event_type: &str) -> Result<(), Error> {
+    fn about(&self, endpoint: &Endpoint, event_type: &str) -> Arrival {
         let about = serde_json::json!({ "endpoint": endpoint.id.to_string(), "name": endpoint.name });
-        self.append_own(endpoint, event_type, &about).await
+        self.own(endpoint, event_type, &about)
     }
 
     /// Says that a delivery has died. Nothing is said of a notice that died, or they would never end.
@@ -186,17 +186,14 @@ impl DeliveryLane {
             "endpoint": claimed.endpoint.id.to_string(),
             "cause": cause,
         });
-        if let Err(error) = self.append_own(&claimed.endpoint, "delivery.dead", &about).await {
+        let told = self.own(&claimed.endpoint, "delivery.dead", &about);
+        if let Err(error) = self.store.arrivals().append(told).await {
             tracing::warn!(%error, delivery = %claimed.id, "the notice of a dead delivery could not be stored");
         }
     }
 
-    async fn append_own(
-        &self,
-        endpoint: &Endpoint,
-        event_type: &str,
-        about: &serde_json::Value,
-    ) -> Result<(), Error> {
+    /// An event of our own making, for the endpoint's app.
+    fn own(&self, endpoint: &Endpoint, event_type: &str, about: &serde_json::Value) -> Arrival {
         let raw = serde_json::value::to_raw_value(about).expect("a map of text can be written as JSON");
         let event = NewEvent {
             event_type: EventType::from_foreign("", event_type),
@@ -208,8 +205,7 @@ impl DeliveryLane {
             content: Content::Raw(raw),
         };
         let verdict = Verdict::Genuine(Arc::from([event]));
-        let arrival = Arrival { source: None, app: Some(endpoint.app), request: None, verdict };
-        self.store.arrivals().append(arrival).await.map(|_| ())
+        Arrival { source: None, app: Some(endpoint.app), request: None, verdict }
     }
 }
 

@@ -148,9 +148,16 @@ async fn attempt_and_record<L: Lane>(lane: Arc<L>, claimed: L::Claimed, retries:
     });
     // Its place is free before its record is on the disk.
     ended.notify_one();
+    record(lane.as_ref(), &claimed, &done, retries).await;
+    drop(claimed);
+    // Until now a claim may have seen nothing but what was waiting to be recorded.
+    ended.notify_one();
+}
+
+async fn record<L: Lane>(lane: &L, claimed: &L::Claimed, done: &L::Done, retries: u32) {
     let mut pause = RECORD_PAUSE_MIN;
     for retries_left in (0..=retries).rev() {
-        match contained(async { lane.record(&claimed, &done).await }).await {
+        match contained(async { lane.record(claimed, done).await }).await {
             Ok(()) => return,
             Err(LaneError::Failed(_)) if retries_left > 0 => sleep(pause).await,
             Err(error) => {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::id::{AccountId, ContactId, ConversationId};
+use crate::id::{AccountId, AppId, ContactId, ConversationId};
 use crate::time::Timestamp;
 
 /// How long after a contact's last message WhatsApp lets us answer freely.
@@ -95,6 +95,8 @@ impl ConversationState {
 pub struct Conversation {
     /// Its id.
     pub id: ConversationId,
+    /// Whose it is.
+    pub app: AppId,
     /// The account it is on.
     pub account: AccountId,
     /// The person at the other end.
@@ -119,6 +121,8 @@ impl Conversation {
 pub struct Contact {
     /// Their id.
     pub id: ContactId,
+    /// Whose contact they are.
+    pub app: AppId,
     /// The name they show.
     pub name: Option<String>,
     /// What they are known by: pairs of sort and name.

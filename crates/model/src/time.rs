@@ -1,9 +1,9 @@
 //! Time as a value: milliseconds since the epoch, and the clock it is read from.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
 /// Milliseconds since the Unix epoch. A column, a cursor and a subtraction alike.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -81,6 +81,14 @@ impl Clock {
             Clock::Manual(clock) => clock.now(),
         }
     }
+
+    /// How long it is since some moment of this process: for spans that a step of the wall clock must not change.
+    pub fn steady(&self) -> Duration {
+        match self {
+            Clock::System => system_steady(),
+            Clock::Manual(clock) => Duration::from_millis(clock.now().0.max(0).cast_unsigned()),
+        }
+    }
 }
 
 /// A clock for tests: shared by all its clones.
@@ -113,6 +121,12 @@ impl ManualClock {
 fn system_now() -> Timestamp {
     let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     Timestamp(since_epoch.map_or(0, millis))
+}
+
+#[allow(clippy::disallowed_methods, reason = "the one place that reads the steady clock")]
+fn system_steady() -> Duration {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    START.elapsed()
 }
 
 fn millis(span: Duration) -> i64 {

@@ -1,9 +1,9 @@
-//! Apps, tokens, the audit log and answers already given.
+//! Apps, tokens and answers already given.
 
 use std::time::Duration;
 
 use model::access::{App, Role, Token};
-use model::id::{AppId, AuditId, TokenId};
+use model::id::{AppId, TokenId};
 use model::time::Timestamp;
 
 use crate::Store;
@@ -11,15 +11,16 @@ use crate::db::Tx;
 use crate::digest::fingerprint;
 use crate::error::Error;
 use crate::value::{Row, Value};
+use crate::version::Versioned;
 
 /// How long a request may be under way before its key counts as left behind by a process that ended.
 const KEY_LEFT_AFTER: Duration = Duration::from_secs(60);
 
-/// Apps, tokens, the audit log and answers already given.
+/// Apps, tokens and answers already given.
 pub struct Access<'s>(&'s Store);
 
 impl Store {
-    /// Apps, tokens, the audit log and answers already given.
+    /// Apps, tokens and answers already given.
     pub fn access(&self) -> Access<'_> {
         Access(self)
     }
@@ -38,32 +39,36 @@ pub enum Claim {
     OtherRequest,
 }
 
-/// One line of the audit log.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct AuditLine {
-    /// Its id, which is also when it was written.
-    pub id: AuditId,
-    /// The app concerned, if one is.
-    pub app: Option<AppId>,
-    /// Who acted.
-    pub actor: String,
-    /// What was done: `endpoint.create`.
-    pub action: String,
-    /// To what: an id of ours.
-    pub subject: String,
-}
-
 impl Access<'_> {
     /// Stores an app, or renames it.
     pub async fn save_app(&self, app: App) -> Result<(), Error> {
-        let sql = "INSERT INTO apps (id, name) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET name = ?2";
-        self.change(sql, vec![app.id.into(), app.name.into()]).await.map(|_| ())
+        let sql = "INSERT INTO apps (id, name) VALUES (?1, ?2)
+            ON CONFLICT (id) DO UPDATE SET name = ?2, version = apps.version + 1";
+        self.act(sql, vec![app.id.into(), app.name.into()]).await.map(|_| ())
+    }
+
+    /// Puts a renamed app in the place of the version it was made from, and says which version it is now. Fails with
+    /// [`Error::Stale`] if that version is not there any more.
+    pub async fn replace_app(&self, changed: Versioned<App>) -> Result<i64, Error> {
+        let Versioned { version, thing: app } = changed;
+        let sql = "UPDATE apps SET name = ?2, version = version + 1 WHERE id = ?1 AND version = ?3";
+        match self.act(sql, vec![app.id.into(), app.name.into(), version.into()]).await? {
+            0 => self.app(app.id).await.and(Err(Error::Stale)),
+            _ => Ok(version + 1),
+        }
+    }
+
+    /// One app.
+    pub async fn app(&self, id: AppId) -> Result<Versioned<App>, Error> {
+        let rows = self.query("SELECT id, name, version FROM apps WHERE id = ?1", vec![id.into()]).await?;
+        let row = rows.first().ok_or(Error::NotFound("app"))?;
+        Ok(Versioned { version: row.int(2)?, thing: app(row)? })
     }
 
     /// Every app, oldest first.
     pub async fn apps(&self) -> Result<Vec<App>, Error> {
         let rows = self.query("SELECT id, name FROM apps ORDER BY id", Vec::new()).await?;
-        rows.iter().map(|row| Ok(App { id: row.id(0)?, name: row.text(1)?.to_owned() })).collect()
+        rows.iter().map(app).collect()
     }
 
     /// Stores a token by the hash of its text.
@@ -79,7 +84,7 @@ impl Access<'_> {
             Value::from(token.expires_at),
             hash.into(),
         ];
-        self.change(sql, args).await.map(|_| ())
+        self.act(sql, args).await.map(|_| ())
     }
 
     /// The token whose text has this hash, expired or not.
@@ -96,23 +101,10 @@ impl Access<'_> {
 
     /// Revokes a token at once.
     pub async fn revoke_token(&self, id: TokenId) -> Result<(), Error> {
-        match self.change("DELETE FROM tokens WHERE id = ?1", vec![id.into()]).await? {
+        match self.act("DELETE FROM tokens WHERE id = ?1", vec![id.into()]).await? {
             0 => Err(Error::NotFound("token")),
             _ => Ok(()),
         }
-    }
-
-    /// Writes a line of the audit log.
-    pub async fn audit(&self, line: AuditLine) -> Result<(), Error> {
-        let sql = "INSERT INTO audit (id, app, actor, action, subject) VALUES (?1, ?2, ?3, ?4, ?5)";
-        let args = vec![
-            line.id.into(),
-            Value::from(line.app),
-            line.actor.into(),
-            line.action.into(),
-            line.subject.into(),
-        ];
-        self.change(sql, args).await.map(|_| ())
     }
 
     /// Takes an idempotency key for a caller and route, bound to the request's bytes. A key that was taken a minute ago
@@ -162,6 +154,19 @@ impl Access<'_> {
         self.0.inner.db.write(move |tx| Box::pin(async move { tx.execute(sql, &args).await })).await
     }
 
+    /// A change that somebody makes.
+    async fn act(&self, sql: &'static str, args: Vec<Value>) -> Result<u64, Error> {
+        let trail = self.0.trail();
+        let job = async move |tx: &mut Tx| {
+            let touched = tx.execute(sql, &args).await?;
+            if touched > 0 {
+                trail.write(tx).await?;
+            }
+            Ok(touched)
+        };
+        self.0.inner.db.write(move |tx| Box::pin(job(tx))).await
+    }
+
     async fn query(&self, sql: &'static str, args: Vec<Value>) -> Result<Vec<Row>, Error> {
         self.0.inner.db.read(move |tx| Box::pin(async move { tx.fetch_all(sql, &args).await })).await
     }
@@ -197,6 +202,10 @@ async fn claim_key(
         return Ok(Claim::UnderWay);
     }
     Ok(Claim::Fresh)
+}
+
+fn app(row: &Row) -> Result<App, Error> {
+    Ok(App { id: row.id(0)?, name: row.text(1)?.to_owned() })
 }
 
 fn token(row: &Row) -> Result<Token, Error> {

@@ -139,11 +139,12 @@ where
         // A batch is asked for when the one before has its items: until then everything goes into that one.
         let permits = (Arc::clone(&slots).acquire_owned().await, Arc::clone(&turns).acquire_owned().await);
         let (Ok(slot), Ok(turn)) = permits else { return };
-        while is_idle(&waiting).0 {
-            if is_idle(&waiting).1 {
-                return;
+        loop {
+            match is_idle(&waiting) {
+                (false, _) => break,
+                (true, true) => return,
+                (true, false) => has_come.notified().await,
             }
-            has_come.notified().await;
         }
         let batch = Arc::new(Batch::to_gather(From { waiting: Arc::clone(&waiting), _turn: turn }));
         let run = Arc::clone(&run);

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::Bytes;
 use model::endpoint::{Endpoint, EndpointState, Format};
@@ -78,14 +79,18 @@ pub(crate) struct Wanted {
     pub(crate) limit: usize,
     pub(crate) token: i64,
     pub(crate) now: Timestamp,
-    pub(crate) until: Timestamp,
+    /// The same moment by the steady clock.
+    pub(crate) steady: Duration,
+    pub(crate) lease: Duration,
 }
 
 impl Wanted {
     /// On an embedded store: leases in memory, nothing is written.
     pub(crate) async fn take_in_memory(&self, tx: &mut Tx, inner: &Inner) -> Result<Vec<Claimed>, Error> {
         let mut claim = inner.leases.begin();
-        let taken = self.pick(tx, inner, |row| claim.take(row, self.token, self.until, self.now)).await?;
+        let taken = self
+            .pick(tx, inner, |row| claim.take(row, self.token, self.steady + self.lease, self.steady))
+            .await?;
         let claimed = load(tx, taken, self.token).await?;
         claim.keep();
         Ok(claimed)
@@ -96,8 +101,9 @@ impl Wanted {
         let picked = self.pick(tx, inner, |_| true).await?;
         let sql = "UPDATE deliveries SET state = 1, due_at = ?3, lease = ?4 WHERE id =
             (SELECT id FROM deliveries WHERE id = ?1 AND due_at <= ?2 FOR UPDATE SKIP LOCKED)";
-        let args =
-            |one: &Taken| vec![one.id.into(), self.now.into(), self.until.into(), Value::Int(self.token)];
+        let args = |one: &Taken| {
+            vec![one.id.into(), self.now.into(), self.now.plus(self.lease).into(), Value::Int(self.token)]
+        };
         let touched = tx.execute_many(sql, &picked.iter().map(args).collect::<Vec<_>>()).await?;
         let ours = picked.into_iter().zip(touched).filter(|(_, touched)| *touched == 1);
         load(tx, ours.map(|(one, _)| one).collect(), self.token).await
@@ -132,9 +138,13 @@ impl Wanted {
 
     fn asked(&self, share: &Share, inner: &Inner) -> [Vec<Value>; 2] {
         // On an embedded store what is under way is still due in the table: look past it.
-        let under_way = if inner.db.is_embedded() { share.under_way + LOOK_PAST } else { 0 };
+        let under_way = if inner.db.is_embedded() {
+            inner.leases.count().min(usize::from(share.under_way + LOOK_PAST)) as i64
+        } else {
+            0
+        };
         let list = |retrying: i64, most: u16| {
-            let look = i64::from(most) + i64::from(under_way);
+            let look = i64::from(most) + under_way;
             vec![share.endpoint.id.into(), Value::Int(retrying), self.now.into(), Value::Int(look)]
         };
         [list(1, share.retries), list(0, share.free)]

@@ -45,8 +45,13 @@ pub(crate) async fn keep(tx: &mut Tx, entries: Vec<Entry>) -> Result<(), Error> 
     Ok(())
 }
 
-/// Forgets keys of events that were removed, all made before `end`.
-pub(crate) async fn forget(tx: &mut Tx, keys: &[Fingerprint], end: i64) -> Result<(), Error> {
+/// Forgets events that are removed, and their keys; all made before `end` have been looked at.
+pub(crate) async fn forget(
+    tx: &mut Tx,
+    events: &[EventId],
+    keys: &[Fingerprint],
+    end: i64,
+) -> Result<(), Error> {
     match tx.engine() {
         Engine::Postgres(_) => {
             let lists: Vec<Vec<Value>> =
@@ -55,7 +60,7 @@ pub(crate) async fn forget(tx: &mut Tx, keys: &[Fingerprint], end: i64) -> Resul
         }
         Engine::Sqlite(_) => {
             let mut runs = runs(tx).await?;
-            let forgotten = runs.forget(tx, keys, end).await;
+            let forgotten = runs.forget(tx, events, end).await;
             tx.runs = Some(runs);
             forgotten
         }

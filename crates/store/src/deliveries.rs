@@ -4,17 +4,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::delivery::{Attempt, AttemptOf, Delivery, DeliveryState, Phases};
-use model::id::{DeliveryId, EndpointId, EventId};
-use model::page::{Page, PageRequest};
+use model::id::{AppId, DeliveryId, EndpointId, EventId};
+use model::page::{Page, PageRequest, Span};
 use model::time::Timestamp;
 
 use crate::claims::{Busy, Claimed, Wanted};
 use crate::db::Tx;
 use crate::error::Error;
-use crate::owed::DELIVERIES;
+use crate::listing::{self, Listing};
 use crate::records::{Recorded, promote};
 use crate::value::{Row, Value};
-use crate::{Queue, Store, retention, routing};
+use crate::{Queue, Store};
+
+const COLUMNS: &str = "id, event, endpoint, state, attempts, due_at, last_error, replayed_by";
+/// How long a cancellation keeps a delivery from being claimed: longer than any write, and not for ever if the caller
+/// goes away.
+const CANCEL_LEASE: Duration = Duration::from_secs(30);
 
 /// Deliveries.
 pub struct Deliveries<'s>(&'s Store);
@@ -34,7 +39,8 @@ impl Deliveries<'_> {
         let now = inner.clock.now();
         let token = inner.ids.next::<()>(now).raw();
         let (routing, limit) = (inner.routing.current(), limit as usize);
-        let wanted = Wanted { routing, busy, limit, token, now, until: now.plus(lease) };
+        let steady = inner.clock.steady();
+        let wanted = Wanted { routing, busy, limit, token, now, steady, lease };
         let holder = Arc::clone(&inner);
         if inner.db.is_embedded() {
             return inner
@@ -53,39 +59,20 @@ impl Deliveries<'_> {
 
     /// One delivery.
     pub async fn get(&self, id: DeliveryId) -> Result<Delivery, Error> {
-        let sql =
-            "SELECT id, event, endpoint, state, attempts, due_at, last_error FROM deliveries WHERE id = ?1";
+        let sql = format!("SELECT {COLUMNS} FROM deliveries WHERE id = ?1");
         let row =
-            self.0.inner.db.read(move |tx| Box::pin(async move { tx.fetch_one(sql, &[id.into()]).await }));
+            self.0.inner.db.read(move |tx| Box::pin(async move { tx.fetch_one(&sql, &[id.into()]).await }));
         delivery(&row.await?.ok_or(Error::NotFound("delivery"))?)
     }
 
-    /// Deliveries, newest first, of one endpoint, event or state.
+    /// Deliveries, newest first.
     pub async fn list(&self, filter: DeliveryFilter, page: PageRequest) -> Result<Page<Delivery>, Error> {
-        let mut sql =
-            "SELECT id, event, endpoint, state, attempts, due_at, last_error FROM deliveries WHERE id < ?1"
-                .to_owned();
-        let mut args = vec![Value::Int(page.before.unwrap_or(i64::MAX))];
-        let filters = [
-            ("event", filter.event.map(|id| id.raw())),
-            ("endpoint", filter.endpoint.map(|id| id.raw())),
-            ("state", filter.state.map(DeliveryState::code)),
-        ];
-        for (column, value) in filters {
-            let Some(value) = value else { continue };
-            args.push(Value::Int(value));
-            sql.push_str(&format!(" AND {column} = ?{}", args.len()));
-        }
-        if filter.state.is_some_and(|state| state.code() >= 2 && state != DeliveryState::Delivered) {
-            // What was set aside has an index of its own, and the engine must be told so.
-            sql.push_str(" AND state >= 2 AND state <> 3");
-        }
-        args.push(Value::Int(page.fetch_limit()));
-        sql.push_str(&format!(" ORDER BY id DESC LIMIT ?{}", args.len()));
-        let rows =
-            self.0.inner.db.read(move |tx| Box::pin(async move { tx.fetch_all(&sql, &args).await })).await?;
-        let found: Result<Vec<Delivery>, Error> = rows.iter().map(delivery).collect();
-        Ok(Page::cut(found?, page, |delivery| delivery.id.raw()))
+        let listings = filter.listings();
+        self.0
+            .inner
+            .db
+            .read(move |tx| Box::pin(async move { listing::page_of(tx, &listings, page, delivery).await }))
+            .await
     }
 
     /// The attempts of a delivery or a send, oldest first.
@@ -102,40 +89,6 @@ impl Deliveries<'_> {
         rows.await?.iter().map(|row| attempt(row, of)).collect()
     }
 
-    /// Owes existing events to an endpoint again, as new deliveries in parallel to any line: a replay.
-    pub async fn replay(&self, event: EventId, endpoint: EndpointId) -> Result<DeliveryId, Error> {
-        let inner = &self.0.inner;
-        let (id, now) = (inner.ids.next(inner.clock.now()), inner.clock.now());
-        inner
-            .db
-            .write(move |tx| {
-                Box::pin(async move {
-                    routing::keep(tx).await?;
-                    retention::keep(tx).await?;
-                    let found = tx.fetch_one("SELECT 1 FROM events WHERE id = ?1", &[event.into()]).await?;
-                    found.ok_or(Error::NotFound("event"))?;
-                    let found =
-                        tx.fetch_one("SELECT 1 FROM endpoints WHERE id = ?1", &[endpoint.into()]).await?;
-                    found.ok_or(Error::NotFound("endpoint"))?;
-                    let row = vec![
-                        DeliveryId::into(id),
-                        event.into(),
-                        endpoint.into(),
-                        Value::Null,
-                        Value::Int(0),
-                        Value::Int(0),
-                        Value::Int(0),
-                        now.into(),
-                        Value::Null,
-                    ];
-                    tx.insert_many(DELIVERIES, vec![row]).await
-                })
-            })
-            .await?;
-        inner.wake(Queue::Deliveries);
-        Ok(id)
-    }
-
     /// Calls off a delivery that has not arrived, and lets its line go on: at once, or, where an attempt is under way,
     /// when that attempt's lease has run out.
     pub async fn cancel(&self, id: DeliveryId) -> Result<(), Error> {
@@ -144,16 +97,44 @@ impl Deliveries<'_> {
         // On an embedded store the lease is taken, so that no claim comes between, or the one that is held is heeded.
         let token = inner.ids.next::<()>(now).raw();
         let mut lease = inner.leases.begin();
-        let is_free = lease.take(id.raw(), token, Timestamp::MAX, now);
+        let steady = inner.clock.steady();
+        let is_free = lease.take(id.raw(), token, steady + CANCEL_LEASE, steady);
         lease.keep();
-        let under_way_until = if is_free { None } else { inner.leases.end(id.raw()) };
+        let end = if is_free { None } else { inner.leases.end(id.raw()) };
+        let under_way_until = end.map(|end| now.plus(end.saturating_sub(steady)));
+        let trail = self.0.trail();
         let outcome = inner
             .db
-            .write(move |tx| Box::pin(async move { cancel(tx, id, under_way_until, now).await }))
+            .write(move |tx| {
+                Box::pin(async move {
+                    cancel(tx, id, under_way_until, now).await?;
+                    trail.write(tx).await
+                })
+            })
             .await;
         inner.leases.release(id.raw(), token);
         inner.wake(Queue::Deliveries);
         outcome
+    }
+
+    /// Has a delivery attempted now that is held, or that waits for its next attempt. Says whether it was one of these.
+    pub async fn retry(&self, id: DeliveryId) -> Result<bool, Error> {
+        let inner = &self.0.inner;
+        let (now, trail) = (inner.clock.now(), self.0.trail());
+        let is_due = inner
+            .db
+            .write(move |tx| {
+                Box::pin(async move {
+                    let is_due = retry(tx, id, now).await?;
+                    if is_due {
+                        trail.write(tx).await?;
+                    }
+                    Ok(is_due)
+                })
+            })
+            .await?;
+        inner.wake(Queue::Deliveries);
+        Ok(is_due)
     }
 }
 
@@ -163,10 +144,7 @@ async fn cancel(
     under_way_until: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let sql = "SELECT endpoint, line FROM deliveries WHERE id = ?1";
-    let row = tx.fetch_one(sql, &[id.into()]).await?.ok_or(Error::NotFound("delivery to cancel"))?;
-    let (endpoint, line) = (row.int(0)?, row.opt_int(1)?);
-    tx.lock(line.into_iter().collect()).await?;
+    let (endpoint, line) = lock_line_of(tx, id).await?;
     // Changes nothing but keeps a claim of another node from coming between.
     let sql = "UPDATE deliveries SET state = state WHERE id = ?1 AND state <= 2 RETURNING state, due_at";
     let row = tx.fetch_one(sql, &[id.into()]).await?.ok_or(Error::NotFound("delivery to cancel"))?;
@@ -177,15 +155,75 @@ async fn cancel(
     promote(tx, line.map(|line| (endpoint, line)).into_iter().collect(), at).await.map(|_| ())
 }
 
+async fn retry(tx: &mut Tx, id: DeliveryId, now: Timestamp) -> Result<bool, Error> {
+    lock_line_of(tx, id).await?;
+    // What is held stands at the head of its line, or in none; what waits behind another has no due time.
+    let sql =
+        "UPDATE deliveries SET state = 0, due_at = ?2, retrying = CASE WHEN attempts > 0 THEN 1 ELSE 0 END
+        WHERE id = ?1 AND (state = 2 OR (state = 0 AND due_at IS NOT NULL))";
+    Ok(tx.execute(sql, &[id.into(), now.into()]).await? == 1)
+}
+
+/// The endpoint and the line of a delivery, which nobody joins or leaves until the transaction ends.
+async fn lock_line_of(tx: &mut Tx, id: DeliveryId) -> Result<(i64, Option<i64>), Error> {
+    let sql = "SELECT endpoint, line FROM deliveries WHERE id = ?1";
+    let row = tx.fetch_one(sql, &[id.into()]).await?.ok_or(Error::NotFound("delivery"))?;
+    let (endpoint, line) = (row.int(0)?, row.opt_int(1)?);
+    tx.lock(line.into_iter().collect()).await?;
+    Ok((endpoint, line))
+}
+
 /// Which deliveries are wanted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct DeliveryFilter {
+    /// Those of one app.
+    pub app: Option<AppId>,
     /// Those of one event.
     pub event: Option<EventId>,
     /// Those to one endpoint.
     pub endpoint: Option<EndpointId>,
-    /// Those in one state.
+    /// Those in one state, as people see it: what an endpoint holds is stored as pending (ADR 13).
     pub state: Option<DeliveryState>,
+    /// Those made within a span.
+    pub span: Span,
+}
+
+/// Whose a delivery is: its endpoint's app, or, when that was removed, its event's.
+pub(crate) const APP: &str = "coalesce((SELECT p.app FROM endpoints p WHERE p.id = deliveries.endpoint),
+    (SELECT e.app FROM events e WHERE e.id = deliveries.event))";
+/// How a delivery that is stored as pending is seen.
+const SEEN: &str =
+    "CASE coalesce((SELECT p.state FROM endpoints p WHERE p.id = deliveries.endpoint), 'enabled')
+    WHEN 'enabled' THEN 'pending' ELSE 'held' END";
+
+impl DeliveryFilter {
+    /// What is held by a person or a policy is stored so, and what an endpoint holds is stored as pending.
+    pub(crate) fn listings(self) -> Vec<Listing> {
+        let seen_as = |name: &'static str| self.stored(DeliveryState::Pending).only(SEEN, Some(name.into()));
+        match self.state {
+            None => vec![self.any()],
+            Some(DeliveryState::Pending) => vec![seen_as("pending")],
+            Some(DeliveryState::Held) => vec![self.stored(DeliveryState::Held), seen_as("held")],
+            Some(state) => vec![self.stored(state)],
+        }
+    }
+
+    fn any(self) -> Listing {
+        Listing::of("deliveries", COLUMNS)
+            .within(self.span)
+            .along("event", self.event.map(Value::from))
+            .only("+endpoint", self.endpoint.map(Value::from))
+            .only(APP, self.app.map(Value::from))
+    }
+
+    fn stored(self, state: DeliveryState) -> Listing {
+        let code = Some(Value::Int(state.code()));
+        if self.event.is_some() || state == DeliveryState::Delivered {
+            return self.any().only("+state", code);
+        }
+        // All but what has arrived has an index, and the engine must be told that this is none of that.
+        self.any().along("state <> 3 AND state", code)
+    }
 }
 
 fn attempt(row: &Row, of: AttemptOf) -> Result<Attempt, Error> {
@@ -214,6 +252,6 @@ fn delivery(row: &Row) -> Result<Delivery, Error> {
         attempts: u32::try_from(row.int(4)?).unwrap_or(u32::MAX),
         due_at: row.opt_time(5)?,
         last_error: row.opt_text(6)?,
-        replayed_by: None,
+        replayed_by: row.opt_id(7)?,
     })
 }

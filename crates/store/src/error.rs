@@ -19,6 +19,9 @@ pub enum Error {
     /// The lease has passed to someone else; what was done under it is not recorded.
     #[error("the lease has passed to someone else")]
     LeaseLost,
+    /// Somebody else has changed it since it was read.
+    #[error("it was changed meanwhile")]
+    Stale,
     /// There is no such thing.
     #[error("there is no such {0}")]
     NotFound(&'static str),
@@ -77,8 +80,10 @@ impl Error {
         match self {
             Error::DiskFull | Error::Fatal | Error::Busy | Error::Injected => true,
             Error::Unavailable(EngineError::Postgres(error)) => error.is_closed(),
+            // Another process that holds the file makes each try wait as long as this one did.
             Error::Unavailable(EngineError::Sqlite(error)) => {
-                error.sqlite_error_code() == Some(rusqlite::ErrorCode::SystemIoFailure)
+                use rusqlite::ErrorCode::{DatabaseBusy, SystemIoFailure};
+                error.sqlite_error_code().is_some_and(|code| [DatabaseBusy, SystemIoFailure].contains(&code))
             }
             Error::Unavailable(engine) => matches!(engine, EngineError::Pool(_) | EngineError::WriterGone),
             _ => false,

@@ -2,17 +2,17 @@
 
 use model::event::Event;
 use model::id::{AccountId, AppId, ConversationId, EventId, SourceId};
-use model::page::{Page, PageRequest};
+use model::page::{Page, PageRequest, Span};
 
-use crate::Store;
 use crate::claims::event;
 use crate::db::{Engine, Tx};
 use crate::error::Error;
-use crate::runs;
+use crate::listing::Listing;
 use crate::value::{Row, Value};
+use crate::{Store, runs};
 
-/// How many pages of a conversation are searched for one page of a list.
-const PAGES_MAX: usize = 20;
+/// How many events of a conversation one page looks at: each is a row of its own place.
+const LOOKED_AT_MAX: usize = 2_000;
 
 const COLUMNS: &str =
     "id, app, source, account, conversation, receipt, event_type, occurred_at, content, content_check";
@@ -40,6 +40,8 @@ pub struct EventFilter {
     pub conversation: Option<ConversationId>,
     /// Those of one type.
     pub event_type: Option<String>,
+    /// Those that came within a span.
+    pub span: Span,
 }
 
 impl Events<'_> {
@@ -48,30 +50,21 @@ impl Events<'_> {
         let sql = format!("SELECT {COLUMNS} FROM events WHERE id = ?1");
         let row =
             self.0.inner.db.read(move |tx| Box::pin(async move { tx.fetch_one(&sql, &[id.into()]).await }));
-        Ok(event(&row.await?.ok_or(Error::NotFound("event"))?)?.0)
+        read(&row.await?.ok_or(Error::NotFound("event"))?)
     }
 
     /// Events, newest first.
     pub async fn list(&self, filter: EventFilter, page: PageRequest) -> Result<Page<Event>, Error> {
-        let found = self.0.inner.db.read(move |tx| Box::pin(async move { list(tx, &filter, page).await }));
-        Ok(Page::cut(found.await?, page, |event| event.id.raw()))
+        self.0.inner.db.read(move |tx| Box::pin(async move { list(tx, filter, page).await })).await
     }
 }
 
-async fn list(tx: &mut Tx, filter: &EventFilter, page: PageRequest) -> Result<Vec<Event>, Error> {
-    let before = page.before.unwrap_or(i64::MAX);
-    match (tx.engine(), filter.conversation) {
-        (Engine::Sqlite(_), Some(conversation)) => {
-            in_conversation(tx, filter, conversation, before, page.fetch_limit()).await
-        }
-        _ => {
-            let (wheres, mut args) = filter.wheres(vec![Value::Int(before)]);
-            args.push(Value::Int(page.fetch_limit()));
-            let sql = format!(
-                "SELECT {COLUMNS} FROM events WHERE id < ?1{wheres} ORDER BY id DESC LIMIT ?{}",
-                args.len()
-            );
-            read(&tx.fetch_all(&sql, &args).await?)
+async fn list(tx: &mut Tx, filter: EventFilter, page: PageRequest) -> Result<Page<Event>, Error> {
+    let (conversation, narrowed) = (filter.conversation, filter.narrowed());
+    match (tx.engine(), conversation) {
+        (Engine::Sqlite(_), Some(conversation)) => in_conversation(tx, conversation, &narrowed, page).await,
+        (_, conversation) => {
+            narrowed.along("conversation", conversation.map(Value::from)).page(tx, page, read).await
         }
     }
 }
@@ -79,51 +72,42 @@ async fn list(tx: &mut Tx, filter: &EventFilter, page: PageRequest) -> Result<Ve
 /// On SQLite the events of a conversation have an index of their own making.
 async fn in_conversation(
     tx: &mut Tx,
-    filter: &EventFilter,
     conversation: ConversationId,
-    mut before: i64,
-    limit: i64,
-) -> Result<Vec<Event>, Error> {
-    let mut found = Vec::new();
-    for _ in 0..PAGES_MAX {
-        let ids = runs::events_of(tx, conversation, before, limit).await?;
-        let asked: Vec<(String, Vec<Value>)> =
-            ids.iter().map(|id| filter.wheres(vec![(*id).into()])).collect();
-        let Some((wheres, _)) = asked.first() else { break };
-        let sql = format!("SELECT {COLUMNS} FROM events WHERE id = ?1{wheres}");
-        let lists: Vec<Vec<Value>> = asked.into_iter().map(|(_, args)| args).collect();
-        for rows in tx.fetch_many(&sql, &lists).await? {
-            found.extend(read(&rows)?);
-        }
+    narrowed: &Listing,
+    page: PageRequest,
+) -> Result<Page<Event>, Error> {
+    let (first, mut before) = narrowed.bounds(page.before);
+    let (limit, mut rows, mut looked_at) = (page.fetch_limit(), Vec::new(), 0);
+    while looked_at < LOOKED_AT_MAX {
+        let mut ids = runs::events_of(tx, conversation, before, limit).await?;
+        let is_end = (ids.len() as i64) < limit || ids.last().is_some_and(|id| id.raw() < first);
+        ids.retain(|id| id.raw() >= first);
+        looked_at += ids.len();
         before = ids.last().map_or(before, |id| id.raw());
-        if (ids.len() as i64) < limit || found.len() as i64 >= limit {
-            break;
+        rows.extend(narrowed.among(tx, &ids).await?);
+        if is_end || rows.len() as i64 >= limit {
+            return Ok(Page::cut(
+                rows.iter().map(read).collect::<Result<_, Error>>()?,
+                page,
+                |event: &Event| event.id.raw(),
+            ));
         }
     }
-    found.truncate(usize::try_from(limit).unwrap_or_default());
-    Ok(found)
+    Ok(Page { items: rows.iter().map(read).collect::<Result<_, Error>>()?, next: Some(before) })
 }
 
-fn read(rows: &[Row]) -> Result<Vec<Event>, Error> {
-    rows.iter().map(|row| Ok(event(row)?.0)).collect()
+fn read(row: &Row) -> Result<Event, Error> {
+    Ok(event(row)?.0)
 }
 
 impl EventFilter {
-    /// The conditions, and their values after those given.
-    fn wheres(&self, mut args: Vec<Value>) -> (String, Vec<Value>) {
-        let filters = [
-            ("app", self.app.map(Value::from)),
-            ("source", self.source.map(Value::from)),
-            ("account", self.account.map(Value::from)),
-            ("conversation", self.conversation.map(Value::from)),
-            ("event_type", self.event_type.clone().map(Value::from)),
-        ];
-        let mut wheres = String::new();
-        for (column, value) in filters {
-            let Some(value) = value else { continue };
-            args.push(value);
-            wheres.push_str(&format!(" AND {column} = ?{}", args.len()));
-        }
-        (wheres, args)
+    /// All but the conversation.
+    pub(crate) fn narrowed(self) -> Listing {
+        Listing::of("events", COLUMNS)
+            .within(self.span)
+            .only("app", self.app.map(Value::from))
+            .only("source", self.source.map(Value::from))
+            .only("account", self.account.map(Value::from))
+            .only("event_type", self.event_type.map(Value::from))
     }
 }

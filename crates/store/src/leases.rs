@@ -5,8 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use model::time::Timestamp;
+use std::time::Duration;
 
 /// The right to attempt one delivery or send and to record what came of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,7 +31,8 @@ struct Held {
 
 struct HeldLease {
     token: i64,
-    end: Timestamp,
+    /// By the steady clock: a wall clock that is set forward must not end it.
+    end: Duration,
     /// What was done under it is being written: it does not run out meanwhile.
     is_pinned: bool,
 }
@@ -67,8 +67,14 @@ impl Leases {
         }
     }
 
-    /// When the row's lease runs out, if somebody holds one.
-    pub(crate) fn end(&self, row: i64) -> Option<Timestamp> {
+    /// How many rows a claim may meet at most that it must not take.
+    pub(crate) fn count(&self) -> usize {
+        let held = self.held();
+        held.leases.len() + held.recent.len()
+    }
+
+    /// When the row's lease runs out by the steady clock, if somebody holds one.
+    pub(crate) fn end(&self, row: i64) -> Option<Duration> {
         self.held().leases.get(&row).map(|lease| lease.end)
     }
 
@@ -96,7 +102,7 @@ pub(crate) struct ClaimUnderWay<'l> {
 
 impl ClaimUnderWay<'_> {
     /// Takes a lease on a row unless somebody holds one that has not run out, or gave one back since the claim began.
-    pub(crate) fn take(&mut self, row: i64, token: i64, until: Timestamp, now: Timestamp) -> bool {
+    pub(crate) fn take(&mut self, row: i64, token: i64, until: Duration, now: Duration) -> bool {
         let mut held = self.leases.held();
         let is_held = held.leases.get(&row).is_some_and(|lease| lease.is_pinned || lease.end > now);
         let was_recorded = held.recent.get(&row).is_some_and(|at| *at > self.began_at);
@@ -131,11 +137,11 @@ impl Drop for ClaimUnderWay<'_> {
 mod tests {
     use super::*;
 
-    fn at(secs: i64) -> Timestamp {
-        Timestamp::from_secs(secs)
+    fn at(secs: u64) -> Duration {
+        Duration::from_secs(secs)
     }
 
-    fn take(leases: &Leases, token: i64, until: i64, now: i64) -> bool {
+    fn take(leases: &Leases, token: i64, until: u64, now: u64) -> bool {
         let mut claim = leases.begin();
         let is_taken = claim.take(1, token, at(until), at(now));
         claim.keep();

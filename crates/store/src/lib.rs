@@ -6,6 +6,7 @@
 pub mod access;
 mod append;
 pub mod arrivals;
+pub mod audit;
 mod batch;
 pub mod claims;
 pub mod conversations;
@@ -20,6 +21,7 @@ mod log;
 pub mod events;
 mod filter;
 mod leases;
+mod listing;
 mod migrate;
 mod order;
 mod owed;
@@ -27,6 +29,7 @@ mod parties;
 mod postgres;
 pub mod receipts;
 pub mod records;
+pub mod replays;
 pub mod retention;
 pub mod routing;
 mod runs;
@@ -37,8 +40,10 @@ mod sqlite;
 pub mod stats;
 mod statuses;
 mod sync;
+mod telling;
 mod turns;
 mod value;
+mod version;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -55,6 +60,7 @@ pub use crate::error::Error;
 pub use crate::leases::Lease;
 use crate::leases::Leases;
 use crate::routing::RoutingTable;
+pub use crate::version::Versioned;
 
 /// Where the data is and who we are among the nodes.
 #[derive(Clone, Debug)]
@@ -104,6 +110,8 @@ pub struct Store {
     inner: Arc<Inner>,
     arrivals: Arrivals,
     recorder: records::Recorder,
+    /// Who acts through this clone.
+    act: Option<Arc<audit::Act>>,
 }
 
 pub(crate) struct Inner {
@@ -158,7 +166,7 @@ impl Store {
         routing::refresh(&inner).await?;
         let arrivals = Arrivals::start(Arc::clone(&inner));
         let recorder = records::Recorder::start(Arc::clone(&inner));
-        Ok(Store { inner, arrivals, recorder })
+        Ok(Store { inner, arrivals, recorder, act: None })
     }
 
     /// Resolves when work may be waiting: appended here, or promoted by a record. A hint; polling is the truth.

@@ -1,14 +1,18 @@
 //! Receipts: every request as it came, to be listed, shown, and read once more.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use model::id::{ReceiptId, SourceId};
-use model::page::{Page, PageRequest};
+use model::id::{AppId, ReceiptId, SourceId};
+use model::page::{Page, PageRequest, Span};
 use model::receipt::{Reason, Receipt, ReceiptState};
 
-use crate::Store;
+use crate::arrivals::{Appended, Arrival};
 use crate::digest::check_of;
 use crate::error::Error;
+use crate::listing::Listing;
 use crate::value::{Row, Value};
+use crate::{Store, append, routing};
 
 const COLUMNS: &str = "id, source, state, reason, method, path, peer, body_bytes, items, items_new";
 
@@ -25,10 +29,14 @@ impl Store {
 /// Which receipts are wanted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct ReceiptFilter {
+    /// Those that reached the sources of one app.
+    pub app: Option<AppId>,
     /// Those that reached one source.
     pub source: Option<SourceId>,
     /// Those in one state.
     pub state: Option<ReceiptState>,
+    /// Those that came within a span.
+    pub span: Span,
 }
 
 /// What came in a request, byte for byte.
@@ -66,28 +74,57 @@ impl Receipts<'_> {
         Ok(Some(Came { headers: row.text(0)?.to_owned(), body: Bytes::copy_from_slice(body), intact }))
     }
 
-    /// Receipts, newest first, of one source or state.
+    /// Receipts, newest first.
     pub async fn list(&self, filter: ReceiptFilter, page: PageRequest) -> Result<Page<Receipt>, Error> {
-        let mut sql = format!("SELECT {COLUMNS} FROM receipts WHERE id < ?1");
-        let mut args = vec![Value::Int(page.before.unwrap_or(i64::MAX))];
-        if let Some(source) = filter.source {
-            args.push(source.into());
-            sql.push_str(&format!(" AND source = ?{}", args.len()));
+        let listing = filter.listing();
+        self.0.inner.db.read(move |tx| Box::pin(async move { listing.page(tx, page, receipt).await })).await
+    }
+
+    /// Appends what a stored request carries that was refused, or had no owner: `None` when somebody else has released it
+    /// meanwhile.
+    pub async fn release(&self, id: ReceiptId, arrival: Arrival) -> Result<Option<Appended>, Error> {
+        let trail = self.0.trail();
+        let arrivals: Arc<[Arrival]> = Arc::from([arrival]);
+        let released = self
+            .0
+            .write_current(move |tx, context| {
+                let (arrivals, trail) = (Arc::clone(&arrivals), trail.clone());
+                Box::pin(async move {
+                    // It changes nothing, but of two who release it at once the second waits, and sees what the first has done.
+                    let sql =
+                        "UPDATE receipts SET state = state WHERE id = ?1 AND state IN (?2, ?3) AND state > 0";
+                    let open = [ReceiptState::Rejected, ReceiptState::Unrouted]
+                        .map(|state| Value::Int(state.code()));
+                    let [rejected, unrouted] = open;
+                    if tx.execute(sql, &[id.into(), rejected, unrouted]).await? == 0 {
+                        return Ok(None);
+                    }
+                    let done = append::append(tx, &arrivals, context).await?;
+                    trail.write(tx).await?;
+                    Ok(Some(done))
+                })
+            })
+            .await?;
+        let Some(done) = released else { return Ok(None) };
+        if done.adopted {
+            routing::follow(&self.0.inner).await;
         }
-        if let Some(state) = filter.state {
-            args.push(Value::Int(state.code()));
-            sql.push_str(&format!(" AND state = ?{}", args.len()));
-            if state != ReceiptState::Accepted {
-                // What was not accepted has an index of its own, and the engine must be told so.
-                sql.push_str(" AND state > 0");
-            }
-        }
-        args.push(Value::Int(page.fetch_limit()));
-        sql.push_str(&format!(" ORDER BY id DESC LIMIT ?{}", args.len()));
-        let rows =
-            self.0.inner.db.read(move |tx| Box::pin(async move { tx.fetch_all(&sql, &args).await })).await?;
-        let found: Result<Vec<Receipt>, Error> = rows.iter().map(receipt).collect();
-        Ok(Page::cut(found?, page, |receipt| receipt.id.raw()))
+        Ok(done.appended.first().copied())
+    }
+}
+
+impl ReceiptFilter {
+    pub(crate) fn listing(self) -> Listing {
+        let listing = Listing::of("receipts", COLUMNS).within(self.span);
+        let code = self.state.map(|state| Value::Int(state.code()));
+        // What was not accepted has an index, and the engine must be told that this is some of that.
+        let listing = match self.state {
+            Some(ReceiptState::Accepted) => listing.only("+state", code),
+            _ => listing.along("state > 0 AND state", code),
+        };
+        listing
+            .only("source", self.source.map(Value::from))
+            .only("(SELECT s.app FROM sources s WHERE s.id = receipts.source)", self.app.map(Value::from))
     }
 }
 

@@ -128,7 +128,9 @@ async fn step(tx: &mut Tx, keep: Keep, now: Timestamp) -> Result<u64, Error> {
     let bodies = BODIES.take(tx, bodies_end).await?;
     remove_bodies(tx, &ids(&bodies)?).await?;
     let events = EVENTS.take(tx, metadata_end).await?;
-    remove_events(tx, &events, metadata_end).await?;
+    // What lies between the front and the end is not removed yet: it is still to be found.
+    let looked_at_end = metadata_end.min(mark(tx, "retention.events").await?.saturating_add(1));
+    remove_events(tx, &events, looked_at_end).await?;
     // A receipt goes after its body, so that one goes with everything that is owed of it.
     let receipts = RECEIPTS.take(tx, metadata_end).await?;
     tx.execute_many(DELETE_RECEIPT, &ids(&receipts)?).await?;
@@ -191,15 +193,16 @@ async fn remove_bodies(tx: &mut Tx, ids: &[Vec<Value>]) -> Result<(), Error> {
 /// An event's deliveries, their attempts and its dedupe key go with it.
 async fn remove_events(tx: &mut Tx, rows: &[Row], end: i64) -> Result<(), Error> {
     let ids = ids(rows)?;
-    let mut keys = Vec::new();
+    let (mut events, mut keys) = (Vec::new(), Vec::new());
     for row in rows {
+        events.push(row.id(0)?);
         if let (Some(key1), Some(key2)) = (row.opt_int(2)?, row.opt_int(3)?) {
             keys.push(Fingerprint { key1, key2 });
         }
     }
     tx.execute_many(DELETE_ATTEMPTS_OF_EVENT, &ids).await?;
     tx.execute_many(DELETE_DELIVERIES, &ids).await?;
-    dedupe::forget(tx, &keys, end).await?;
+    dedupe::forget(tx, &events, &keys, end).await?;
     tx.execute_many(DELETE_EVENT, &ids).await.map(|_| ())
 }
 

@@ -140,6 +140,14 @@ pub(crate) async fn refresh(inner: &Arc<Inner>) -> Result<(), Error> {
     Ok(())
 }
 
+/// Reads the configuration that was just changed. The change is stored, whether it can be read now or not: whoever relies
+/// on it next finds that it has changed.
+pub(crate) async fn follow(inner: &Arc<Inner>) {
+    if let Err(error) = refresh(inner).await {
+        tracing::warn!(%error, "a change of the configuration is not known in memory yet");
+    }
+}
+
 async fn load(tx: &mut Tx) -> Result<Routing, Error> {
     let mut routing = Routing { version: version(tx).await?, ..Routing::default() };
     for source in sources::load_all(tx).await? {

@@ -127,16 +127,15 @@ impl Runs {
         Ok(())
     }
 
-    /// Forgets keys of events that are removed, all made before `end`. In runs they go together, so that some stay a
-    /// while longer than their events.
-    pub(crate) async fn forget(&mut self, tx: &mut Tx, keys: &[Fingerprint], end: i64) -> Result<(), Error> {
+    /// Forgets events that are removed; all made before `end` have been looked at. What is in runs goes together, so
+    /// that some stays a while longer than its event. A key goes with the event it is of, not with a later one that has
+    /// it too.
+    pub(crate) async fn forget(&mut self, tx: &mut Tx, gone: &[EventId], end: i64) -> Result<(), Error> {
         let mut newest = self.take(tx).await?;
-        let mut has_any = false;
-        for key in keys {
-            has_any |= newest.keys.remove(key);
-        }
-        if has_any {
-            newest.entries.retain(|entry| entry.key.is_none_or(|key| newest.keys.contains(&key)));
+        let gone: HashSet<EventId> = gone.iter().copied().collect();
+        if newest.entries.iter().any(|entry| gone.contains(&entry.event)) {
+            newest.entries.retain(|entry| !gone.contains(&entry.event));
+            newest.keys = newest.entries.iter().filter_map(|entry| entry.key).collect();
         }
         self.newest = Some(newest);
         let Some((run, last_event)) = first_of(tx, OLDEST_RUN).await? else { return Ok(()) };
@@ -182,6 +181,8 @@ impl Runs {
         let mut keys: Vec<Fingerprint> = entries.iter().filter_map(|entry| entry.key).collect();
         keys.iter().for_each(|key| filter.insert(*key));
         keys.sort_unstable_by_key(|key| (key.key1, key.key2));
+        // A key can be of two events, when the first outlived its run because it was owed.
+        keys.dedup();
         let mut found_by: Vec<(i64, i64)> =
             entries.iter().filter_map(|entry| Some((entry.conversation?.raw(), entry.event.raw()))).collect();
         found_by.sort_unstable();

@@ -2,7 +2,7 @@
 
 use model::id::{AccountId, AppId, ConversationId, Ids, SendId};
 use model::message::MessageState;
-use model::page::{Page, PageRequest};
+use model::page::{Page, PageRequest, Span};
 use model::send::{OutgoingMessage, OwedSend, SendState};
 use model::time::Timestamp;
 
@@ -10,6 +10,7 @@ use crate::db::{Column, Into, Tx};
 use crate::digest::{check_of, fingerprint};
 use crate::error::Error;
 use crate::leases::Lease;
+use crate::listing::Listing;
 pub use crate::sent::{CalledOff, RecordedSend};
 pub use crate::turns::{PacingOf, SendPacing, Turns, WantedSends};
 use crate::value::{Row, Value};
@@ -83,9 +84,19 @@ impl Sends<'_> {
     pub async fn queue(&self, new: NewSend) -> Result<Queued, Error> {
         let inner = &self.0.inner;
         let now = inner.clock.now();
-        let ids = inner.ids.clone();
-        let queued =
-            inner.db.write(move |tx| Box::pin(async move { queue(tx, &ids, new, now).await })).await?;
+        let (ids, trail) = (inner.ids.clone(), self.0.trail());
+        let queued = inner
+            .db
+            .write(move |tx| {
+                Box::pin(async move {
+                    let queued = queue(tx, &ids, new, now).await?;
+                    if let Queued::New(id) = queued {
+                        trail.about(|_| id.to_string()).write(tx).await?;
+                    }
+                    Ok(queued)
+                })
+            })
+            .await?;
         inner.wake(Queue::Sends);
         Ok(queued)
     }
@@ -98,20 +109,41 @@ impl Sends<'_> {
         send(&row.await?.ok_or(Error::NotFound("message"))?)
     }
 
-    /// Sends, newest first; of one conversation where one is named.
-    pub async fn list(
-        &self,
-        conversation: Option<ConversationId>,
-        page: PageRequest,
-    ) -> Result<Page<OwedSend>, Error> {
-        let narrowed = if conversation.is_some() { " AND conversation = ?3" } else { "" };
-        let sql = format!("SELECT {COLUMNS} FROM sends WHERE id < ?1{narrowed} ORDER BY id DESC LIMIT ?2");
-        let mut args = vec![Value::Int(page.before.unwrap_or(i64::MAX)), Value::Int(page.fetch_limit())];
-        args.extend(conversation.map(Value::from));
-        let rows =
-            self.0.inner.db.read(move |tx| Box::pin(async move { tx.fetch_all(&sql, &args).await })).await?;
-        let found: Result<Vec<OwedSend>, Error> = rows.iter().map(send).collect();
-        Ok(Page::cut(found?, page, |send| send.id.raw()))
+    /// Sends, newest first.
+    pub async fn list(&self, filter: SendFilter, page: PageRequest) -> Result<Page<OwedSend>, Error> {
+        let listing = filter.listing();
+        self.0.inner.db.read(move |tx| Box::pin(async move { listing.page(tx, page, send).await })).await
+    }
+}
+
+/// Which sends are wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SendFilter {
+    /// Those of one app.
+    pub app: Option<AppId>,
+    /// Those of one conversation.
+    pub conversation: Option<ConversationId>,
+    /// Those from one account.
+    pub account: Option<AccountId>,
+    /// Those in one state.
+    pub state: Option<SendState>,
+    /// Those asked for within a span.
+    pub span: Span,
+}
+
+impl SendFilter {
+    pub(crate) fn listing(self) -> Listing {
+        let listing = Listing::of("sends", COLUMNS).within(self.span);
+        let code = self.state.map(|state| Value::Int(state.code()));
+        // What is not taken has an index, and the engine must be told that this is some of that.
+        let listing = match self.state {
+            Some(SendState::Taken) => listing.only("+state", code),
+            _ => listing.along("state <> 2 AND state", code),
+        };
+        listing
+            .only("app", self.app.map(Value::from))
+            .only("conversation", self.conversation.map(Value::from))
+            .only("+account", self.account.map(Value::from))
     }
 }
 

@@ -11,6 +11,7 @@ use model::send::{OutgoingBody, OwedSend, SendState};
 use model::time::Timestamp;
 
 use crate::arrivals::{Arrival, Verdict};
+use crate::audit::Trail;
 use crate::db::Tx;
 use crate::error::Error;
 use crate::records::{ATTEMPTS, attempt_row};
@@ -69,8 +70,8 @@ impl Sends<'_> {
     /// Calls off a send that waits, and lets its line go on; tells of it as of one that failed.
     pub async fn cancel(&self, id: SendId) -> Result<CalledOff, Error> {
         for _ in 0..append::STALE_TRIES_MAX {
-            let context = self.context();
-            let job = self.0.inner.db.write(move |tx| Box::pin(cancel(tx, id, context)));
+            let (context, trail) = (self.context(), self.0.trail());
+            let job = self.0.inner.db.write(move |tx| Box::pin(cancel(tx, id, context, trail)));
             if let Some(called_off) = self.settled(job.await?).await? {
                 return Ok(called_off);
             }
@@ -160,7 +161,12 @@ async fn write(tx: &mut Tx, recorded: &RecordedSend, was_given_up: bool) -> Resu
     tx.execute(sql, &args).await.map(|_| ())
 }
 
-async fn cancel(tx: &mut Tx, id: SendId, context: append::Context) -> Result<Written<CalledOff>, Error> {
+async fn cancel(
+    tx: &mut Tx,
+    id: SendId,
+    context: append::Context,
+    trail: Trail,
+) -> Result<Written<CalledOff>, Error> {
     if routing::is_stale(tx, &context.routing).await? {
         return Ok(Written::Stale);
     }
@@ -179,6 +185,7 @@ async fn cancel(tx: &mut Tx, id: SendId, context: append::Context) -> Result<Wri
     promote(tx, line, context.now).await?;
     let news = News { send: &send(&row)?, message_id: None, failure: Some("called off before it was sent") };
     tell(tx, Some(news), context).await?;
+    trail.write(tx).await?;
     Ok(Written::Done(CalledOff::Done))
 }
 

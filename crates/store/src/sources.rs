@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::db::{Column, Into, Tx};
 use crate::error::Error;
 use crate::value::{Row, Value};
+use crate::version::Versioned;
 use crate::{Store, routing};
 
 const ACCOUNTS: Into = Into {
@@ -35,27 +36,60 @@ impl Store {
 impl Sources<'_> {
     /// Stores a new source, or a changed one under its id. A path that another source has is a conflict.
     pub async fn save(&self, source: Source) -> Result<(), Error> {
-        let inner = &self.0.inner;
-        inner.db.write(move |tx| Box::pin(async move { save(tx, &source).await })).await?;
-        routing::refresh(inner).await
-    }
-
-    /// Removes a source; what it has brought stays.
-    pub async fn remove(&self, id: SourceId) -> Result<(), Error> {
-        let inner = &self.0.inner;
+        let (inner, trail) = (&self.0.inner, self.0.trail());
         inner
             .db
             .write(move |tx| {
                 Box::pin(async move {
-                    let removed = tx.execute("DELETE FROM sources WHERE id = ?1", &[id.into()]).await?;
-                    if removed == 0 {
+                    save(tx, &source).await?;
+                    trail.write(tx).await
+                })
+            })
+            .await?;
+        routing::follow(inner).await;
+        Ok(())
+    }
+
+    /// Puts a changed source in the place of the version it was made from, and says which version it is now. Fails with
+    /// [`Error::Stale`] if that version is not there any more. A path that another source has is a conflict.
+    pub async fn replace(&self, changed: Versioned<Source>) -> Result<i64, Error> {
+        let (inner, trail) = (&self.0.inner, self.0.trail());
+        let version = inner
+            .db
+            .write(move |tx| {
+                Box::pin(async move {
+                    let version = replace(tx, &changed).await?;
+                    trail.write(tx).await?;
+                    Ok(version)
+                })
+            })
+            .await?;
+        routing::follow(inner).await;
+        Ok(version)
+    }
+
+    /// Removes a source; what it has brought stays.
+    pub async fn remove(&self, id: SourceId) -> Result<(), Error> {
+        let (inner, trail) = (&self.0.inner, self.0.trail());
+        inner
+            .db
+            .write(move |tx| {
+                Box::pin(async move {
+                    if tx.execute("DELETE FROM sources WHERE id = ?1", &[id.into()]).await? == 0 {
                         return Err(Error::NotFound("source"));
                     }
+                    trail.write(tx).await?;
                     routing::changed(tx).await
                 })
             })
             .await?;
-        routing::refresh(inner).await
+        routing::follow(inner).await;
+        Ok(())
+    }
+
+    /// One source.
+    pub async fn get(&self, id: SourceId) -> Result<Versioned<Source>, Error> {
+        self.0.inner.db.read(move |tx| Box::pin(find(tx, id))).await
     }
 
     /// Every source, oldest first.
@@ -68,37 +102,97 @@ impl Sources<'_> {
         self.0.inner.db.read(|tx| Box::pin(load_accounts(tx))).await
     }
 
+    /// One account.
+    pub async fn account(&self, id: AccountId) -> Result<Versioned<Account>, Error> {
+        self.0.inner.db.read(move |tx| Box::pin(account_of(tx, id))).await
+    }
+
     /// Stores an account, or changes the one with this source and address: whose it is and what it is called.
     pub async fn save_account(&self, account: Account) -> Result<Account, Error> {
-        let inner = &self.0.inner;
-        let saved =
-            inner.db.write(move |tx| Box::pin(async move { save_account(tx, account).await })).await?;
-        routing::refresh(inner).await?;
+        let (inner, trail) = (&self.0.inner, self.0.trail());
+        let saved = inner
+            .db
+            .write(move |tx| {
+                Box::pin(async move {
+                    let saved = save_account(tx, account).await?;
+                    trail.write(tx).await?;
+                    Ok(saved)
+                })
+            })
+            .await?;
+        routing::follow(inner).await;
         Ok(saved)
+    }
+
+    /// Puts a changed account in the place of the version it was made from, and says which version it is now. Fails with
+    /// [`Error::Stale`] if that version is not there any more. Its source and address are left as they are.
+    pub async fn replace_account(&self, changed: Versioned<Account>) -> Result<i64, Error> {
+        let (inner, trail) = (&self.0.inner, self.0.trail());
+        let version = inner
+            .db
+            .write(move |tx| {
+                Box::pin(async move {
+                    let version = replace_account(tx, &changed).await?;
+                    trail.write(tx).await?;
+                    Ok(version)
+                })
+            })
+            .await?;
+        routing::follow(inner).await;
+        Ok(version)
     }
 }
 
 async fn save(tx: &mut Tx, source: &Source) -> Result<(), Error> {
     let sql = "INSERT INTO sources (id, app, platform, name, path, doc) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-        ON CONFLICT (id) DO UPDATE SET app = ?2, platform = ?3, name = ?4, path = ?5, doc = ?6";
-    let args = [
+        ON CONFLICT (id) DO UPDATE SET app = ?2, platform = ?3, name = ?4, path = ?5, doc = ?6,
+        version = sources.version + 1";
+    path_is_free(tx.execute(sql, &columns(source)).await)?;
+    routing::changed(tx).await
+}
+
+async fn replace(tx: &mut Tx, changed: &Versioned<Source>) -> Result<i64, Error> {
+    let (source, version) = (&changed.thing, changed.version);
+    let sql =
+        "UPDATE sources SET app = ?2, platform = ?3, name = ?4, path = ?5, doc = ?6, version = version + 1
+        WHERE id = ?1 AND version = ?7";
+    let mut args = columns(source);
+    args.push(version.into());
+    if path_is_free(tx.execute(sql, &args).await)? == 0 {
+        find(tx, source.id).await?;
+        return Err(Error::Stale);
+    }
+    routing::changed(tx).await?;
+    Ok(version + 1)
+}
+
+fn columns(source: &Source) -> Vec<Value> {
+    vec![
         source.id.into(),
         source.app.into(),
         source.platform.as_str().into(),
         source.name.as_str().into(),
         Value::from(source.path.clone()),
         Doc::of(source).to_text().into(),
-    ];
-    match tx.execute(sql, &args).await {
+    ]
+}
+
+fn path_is_free(outcome: Result<u64, Error>) -> Result<u64, Error> {
+    match outcome {
         Err(Error::Conflict(_)) => Err(Error::Conflict("another source has this path")),
-        outcome => outcome.map(|_| ()),
-    }?;
-    routing::changed(tx).await
+        outcome => outcome,
+    }
+}
+
+async fn find(tx: &mut Tx, id: SourceId) -> Result<Versioned<Source>, Error> {
+    let sql = "SELECT id, app, platform, name, path, doc, version FROM sources WHERE id = ?1";
+    let row = tx.fetch_one(sql, &[id.into()]).await?.ok_or(Error::NotFound("source"))?;
+    Ok(Versioned { version: row.int(6)?, thing: source(&row)? })
 }
 
 async fn save_account(tx: &mut Tx, account: Account) -> Result<Account, Error> {
     let sql = "INSERT INTO accounts (id, source, app, address, name) VALUES (?1, ?2, ?3, ?4, ?5)
-        ON CONFLICT (source, address) DO UPDATE SET app = ?3, name = ?5";
+        ON CONFLICT (source, address) DO UPDATE SET app = ?3, name = ?5, version = accounts.version + 1";
     let args = [
         account.id.into(),
         account.source.into(),
@@ -109,6 +203,24 @@ async fn save_account(tx: &mut Tx, account: Account) -> Result<Account, Error> {
     tx.execute(sql, &args).await?;
     routing::changed(tx).await?;
     find_account(tx, account.source, &account.address).await?.ok_or(Error::NotFound("account"))
+}
+
+async fn replace_account(tx: &mut Tx, changed: &Versioned<Account>) -> Result<i64, Error> {
+    let (account, version) = (&changed.thing, changed.version);
+    let sql = "UPDATE accounts SET app = ?2, name = ?3, version = version + 1 WHERE id = ?1 AND version = ?4";
+    let args = [account.id.into(), account.app.into(), Value::from(account.name.clone()), version.into()];
+    if tx.execute(sql, &args).await? == 0 {
+        account_of(tx, account.id).await?;
+        return Err(Error::Stale);
+    }
+    routing::changed(tx).await?;
+    Ok(version + 1)
+}
+
+async fn account_of(tx: &mut Tx, id: AccountId) -> Result<Versioned<Account>, Error> {
+    let sql = "SELECT id, source, app, address, name, version FROM accounts WHERE id = ?1";
+    let row = tx.fetch_one(sql, &[id.into()]).await?.ok_or(Error::NotFound("account"))?;
+    Ok(Versioned { version: row.int(5)?, thing: account(&row)? })
 }
 
 /// The account at an address, as stored now.

@@ -7,6 +7,15 @@ use crate::db::{Engine, Tx};
 use crate::error::Error;
 use crate::value::Value;
 
+/// How many rows one step of a count looks at.
+const STEP_ROWS: i64 = 10_000;
+const RECEIPTS_STEP: &str = "SELECT 0, count(*), max(id) FROM
+    (SELECT id FROM receipts WHERE id > ?1 ORDER BY id LIMIT ?2) step HAVING count(*) > 0";
+const EVENTS_STEP: &str = "SELECT 0, count(*), max(id) FROM
+    (SELECT id FROM events WHERE id > ?1 ORDER BY id LIMIT ?2) step HAVING count(*) > 0";
+const DELIVERIES_STEP: &str = "SELECT state, count(*), max(id) FROM
+    (SELECT id, state FROM deliveries WHERE id > ?1 ORDER BY id LIMIT ?2) step GROUP BY state";
+
 /// Stats and checks.
 pub struct Stats<'s>(&'s Store);
 
@@ -44,6 +53,20 @@ impl Counts {
     }
 }
 
+/// How much is kept, counted while work goes on: what came or went meanwhile may be in it or not. The states of
+/// deliveries add up to their number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Kept {
+    /// Requests.
+    pub receipts: u64,
+    /// Events.
+    pub events: u64,
+    /// Deliveries.
+    pub deliveries: u64,
+    /// Deliveries by stored state, in the order of [`DeliveryState::ALL`].
+    pub by_state: [u64; 6],
+}
+
 /// What is waiting now: cheap at any size of the past.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Backlog {
@@ -59,6 +82,36 @@ impl Stats<'_> {
     /// Counts everything and checks the engine's own integrity. Reads every row: not for a hot path.
     pub async fn counts(&self) -> Result<Counts, Error> {
         self.0.inner.db.read(|tx| Box::pin(counts(tx))).await
+    }
+
+    /// Counts what is kept, in steps that each keep a reader for a few milliseconds, however much there is.
+    pub async fn kept(&self) -> Result<Kept, Error> {
+        let [receipts] = self.count_in_steps(RECEIPTS_STEP).await?;
+        let [events] = self.count_in_steps(EVENTS_STEP).await?;
+        let by_state = self.count_in_steps(DELIVERIES_STEP).await?;
+        Ok(Kept { receipts, events, deliveries: by_state.iter().sum(), by_state })
+    }
+
+    /// Counts by the number that `sql` gives first of each row it counts.
+    async fn count_in_steps<const N: usize>(&self, sql: &'static str) -> Result<[u64; N], Error> {
+        let (mut counts, mut after) = ([0; N], i64::MIN);
+        loop {
+            let args = [Value::Int(after), Value::Int(STEP_ROWS)];
+            let rows =
+                self.0.inner.db.read(move |tx| Box::pin(async move { tx.fetch_all(sql, &args).await }));
+            let (rows, mut looked_at) = (rows.await?, 0);
+            for row in &rows {
+                let (at, count) = (row.int(0)?, row.int(1)?);
+                if let Some(held) = usize::try_from(at).ok().and_then(|at| counts.get_mut(at)) {
+                    *held += u64::try_from(count).unwrap_or(0);
+                }
+                looked_at += count;
+                after = after.max(row.int(2)?);
+            }
+            if looked_at < STEP_ROWS {
+                return Ok(counts);
+            }
+        }
     }
 
     /// What is waiting now.

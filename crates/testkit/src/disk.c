@@ -43,8 +43,9 @@ enum {
     NUMBERS
 };
 
-/* Parts of the disk: the database, its log, the names in the folder, the name of the folder itself, all other files. */
-enum { DATABASE = 1, LOG = 2, NAMES = 4, PARENT = 8, OTHER = 16 };
+/* Parts of the disk: the database, its log, the names in the folder, the name of the folder itself, all other files; and
+ * the log again while it begins anew, its first bytes not yet synced. */
+enum { DATABASE = 1, LOG = 2, NAMES = 4, PARENT = 8, OTHER = 16, LOG_HEAD = 32 };
 
 #define SECTOR 512
 #define FILES_MAX 32
@@ -322,6 +323,8 @@ static int sync_file(int fd, int (*really)(int)) {
         return really(fd);
     }
     count(part);
+    for (size_t n = 0; part == LOG && n < file->count; n++)
+        if (file->dirty[n].from == 0) part = LOG | LOG_HEAD;
     int is_refused = fails(SYNC_PARTS, part);
     if (is_refused && file) file->count = 0;
     if (!is_refused && file) reach_disk(file, fd);

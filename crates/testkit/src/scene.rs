@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use model::access::App;
-use model::endpoint::{CONCURRENCY_DEFAULT, Endpoint, EndpointState, Format, OnDead, Order, Subscription};
+use model::endpoint::Endpoint;
 use model::event::EventPattern;
 use model::id::SourceId;
 use model::retry::RetryPolicy;
@@ -66,27 +66,12 @@ impl Scene {
         url: String,
         with: impl FnOnce(&mut Endpoint),
     ) -> anyhow::Result<Endpoint> {
-        let mut endpoint = Endpoint {
-            id: store.fresh_id(),
-            app: self.app.id,
-            name: "story".to_owned(),
-            url,
-            format: Format::Standard,
-            subscription: Subscription {
-                types: EventPattern::new("message.*").into_iter().collect(),
-                ..Subscription::default()
-            },
-            keys: vec![Key::current(Secret::new(ENDPOINT_SECRET))],
-            headers: Vec::new(),
-            retry: RetryPolicy { waits: vec![Duration::from_millis(50); 50] },
-            concurrency: CONCURRENCY_DEFAULT,
-            timeout: Duration::from_secs(2),
-            order: Order::ByConversation,
-            on_dead: OnDead::Skip,
-            allow_http: true,
-            state: EndpointState::Enabled,
-            failing_since: None,
-        };
+        let mut endpoint = Endpoint::new(store.fresh_id(), self.app.id, url);
+        endpoint.subscription.types = EventPattern::new("message.*").into_iter().collect();
+        endpoint.keys = vec![Key::current(Secret::new(ENDPOINT_SECRET))];
+        endpoint.retry = RetryPolicy { waits: vec![Duration::from_millis(50); 50] };
+        endpoint.timeout = Duration::from_secs(2);
+        endpoint.allow_http = true;
         with(&mut endpoint);
         store.endpoints().save(endpoint.clone()).await?;
         Ok(endpoint)

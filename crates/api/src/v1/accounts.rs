@@ -14,6 +14,7 @@ use crate::auth::Caller;
 use crate::body::{Body, Named, Query, given, id, id_if};
 use crate::page::{PageView, wanted};
 use crate::problem::Problem;
+use crate::version::{IfMatch, Tagged};
 
 /// An address on a source: a phone number id, a page, a bot.
 #[derive(Serialize, ToSchema)]
@@ -97,27 +98,28 @@ pub(crate) async fn create(
     State(control): State<Control>,
     Caller(actor): Caller,
     Body(new): Body<CreateAccount>,
-) -> Result<(StatusCode, Json<AccountView>), Problem> {
+) -> Result<(StatusCode, Tagged<AccountView>), Problem> {
     let (source, app) = (id(&new.source, "source")?, id_if(new.app.as_deref(), "app")?);
     let new = NewAccount { source, app, address: new.address, name: new.name };
     let account = control.accounts().create(&actor, new).await?;
-    Ok((StatusCode::CREATED, Json(AccountView::of(account))))
+    Ok((StatusCode::CREATED, Tagged::of(account, AccountView::of)))
 }
 
 pub(crate) async fn get(
     State(control): State<Control>,
     Caller(actor): Caller,
     Named(id): Named<kind::Account>,
-) -> Result<Json<AccountView>, Problem> {
-    Ok(Json(AccountView::of(control.accounts().get(&actor, id).await?)))
+) -> Result<Tagged<AccountView>, Problem> {
+    Ok(Tagged::of(control.accounts().get(&actor, id).await?, AccountView::of))
 }
 
 pub(crate) async fn update(
     State(control): State<Control>,
     Caller(actor): Caller,
     Named(id): Named<kind::Account>,
+    IfMatch(expected): IfMatch,
     Body(change): Body<UpdateAccount>,
-) -> Result<Json<AccountView>, Problem> {
+) -> Result<Tagged<AccountView>, Problem> {
     let change = AccountChange { app: id_if(change.app.as_deref(), "app")?, name: change.name };
-    Ok(Json(AccountView::of(control.accounts().update(&actor, id, change).await?)))
+    Ok(Tagged::of(control.accounts().update(&actor, id, &expected, change).await?, AccountView::of))
 }

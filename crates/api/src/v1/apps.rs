@@ -7,12 +7,13 @@ use http::StatusCode;
 use model::access::App;
 use model::id::kind;
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use crate::auth::Caller;
 use crate::body::{Body, Named, Query};
-use crate::page::{PageView, wanted};
+use crate::page::{List, PageView};
 use crate::problem::Problem;
+use crate::version::{IfMatch, Tagged};
 
 /// The owner of endpoints.
 #[derive(Serialize, ToSchema)]
@@ -39,47 +40,37 @@ pub(crate) struct NameApp {
     name: String,
 }
 
-/// Which page.
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct List {
-    /// At most so many rows, up to 250.
-    limit: Option<u32>,
-    /// Where a page before ended.
-    cursor: Option<String>,
-}
-
 pub(crate) async fn list(
     State(control): State<Control>,
     Caller(actor): Caller,
     Query(query): Query<List>,
 ) -> Result<Json<PageView<AppView>>, Problem> {
-    let page = wanted(query.limit, query.cursor.as_deref())?;
-    Ok(PageView::of(control.apps().list(&actor, page).await?, AppView::of))
+    Ok(PageView::of(control.apps().list(&actor, query.wanted()?).await?, AppView::of))
 }
 
 pub(crate) async fn create(
     State(control): State<Control>,
     Caller(actor): Caller,
     Body(new): Body<NameApp>,
-) -> Result<(StatusCode, Json<AppView>), Problem> {
+) -> Result<(StatusCode, Tagged<AppView>), Problem> {
     let app = control.apps().create(&actor, &new.name).await?;
-    Ok((StatusCode::CREATED, Json(AppView::of(app))))
+    Ok((StatusCode::CREATED, Tagged::of(app, AppView::of)))
 }
 
 pub(crate) async fn get(
     State(control): State<Control>,
     Caller(actor): Caller,
     Named(id): Named<kind::App>,
-) -> Result<Json<AppView>, Problem> {
-    Ok(Json(AppView::of(control.apps().get(&actor, id).await?)))
+) -> Result<Tagged<AppView>, Problem> {
+    Ok(Tagged::of(control.apps().get(&actor, id).await?, AppView::of))
 }
 
 pub(crate) async fn rename(
     State(control): State<Control>,
     Caller(actor): Caller,
     Named(id): Named<kind::App>,
+    IfMatch(expected): IfMatch,
     Body(change): Body<NameApp>,
-) -> Result<Json<AppView>, Problem> {
-    Ok(Json(AppView::of(control.apps().rename(&actor, id, &change.name).await?)))
+) -> Result<Tagged<AppView>, Problem> {
+    Ok(Tagged::of(control.apps().rename(&actor, id, &expected, &change.name).await?, AppView::of))
 }

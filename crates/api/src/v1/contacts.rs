@@ -18,6 +18,8 @@ use crate::problem::Problem;
 #[schema(as = Contact)]
 pub(crate) struct ContactView {
     id: String,
+    /// Whose contact they are.
+    app: String,
     /// The name they show.
     name: Option<String>,
     /// What they are known by.
@@ -41,6 +43,7 @@ impl ContactView {
         let identifiers = contact.identifiers.into_iter().map(|(kind, value)| IdentifierView { kind, value });
         ContactView {
             id: contact.id.to_string(),
+            app: contact.app.to_string(),
             created_at: contact.id.made_at().to_string(),
             name: contact.name,
             identifiers: identifiers.collect(),

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use control::Control;
-use control::conversations::ConversationQuery;
+use control::conversations::ConversationFilter;
 use model::conversation::{Conversation, ConversationState};
 use model::id::kind;
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,8 @@ use crate::problem::Problem;
 #[schema(as = Conversation)]
 pub(crate) struct ConversationView {
     id: String,
+    /// Whose it is.
+    app: String,
     /// The account it is on.
     account: String,
     /// The person at the other end.
@@ -39,6 +41,7 @@ impl ConversationView {
     fn of(conversation: &Conversation) -> ConversationView {
         ConversationView {
             id: conversation.id.to_string(),
+            app: conversation.app.to_string(),
             account: conversation.account.to_string(),
             contact: conversation.contact.to_string(),
             state: conversation.state.as_str().to_owned(),
@@ -76,13 +79,13 @@ pub(crate) async fn list(
     Query(query): Query<List>,
 ) -> Result<Json<PageView<ConversationView>>, Problem> {
     let page = wanted(query.limit, query.cursor.as_deref())?;
-    let query = ConversationQuery {
+    let filter = ConversationFilter {
         app: id_if(query.app.as_deref(), "app")?,
         account: id_if(query.account.as_deref(), "account")?,
         state: one_of_if(query.status.as_deref(), ConversationState::parse, "status")?,
         span: span(query.since.as_deref(), query.until.as_deref())?,
     };
-    Ok(PageView::of(control.conversations().list(&actor, query, page).await?, |one| {
+    Ok(PageView::of(control.conversations().list(&actor, filter, page).await?, |one| {
         ConversationView::of(&one)
     }))
 }

@@ -2,9 +2,9 @@
 
 use axum::Json;
 use axum::extract::State;
-use control::Control;
-use control::deliveries::DeliveryQuery;
-use control::replay::{ReplayQuery, Replayed};
+use control::deliveries::DeliveryFilter;
+use control::replay::{DeadFilter, MANY_MAX, Step};
+use control::{Control, Words};
 use model::delivery::{Attempt, Delivery, DeliveryState};
 use model::id::{DeliveryId, kind};
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,8 @@ pub(crate) struct DeliveryView {
     due_at: Option<String>,
     /// What the last attempt came to.
     last_error: Option<String>,
+    /// The delivery that was made when this one was replayed.
+    replayed_by: Option<String>,
     /// When it was made.
     created_at: String,
 }
@@ -46,6 +48,7 @@ impl DeliveryView {
             attempts: delivery.attempts,
             due_at: delivery.due_at.map(|at| at.to_string()),
             last_error: delivery.last_error,
+            replayed_by: delivery.replayed_by.map(|id| id.to_string()),
             created_at: delivery.id.made_at().to_string(),
         }
     }
@@ -122,11 +125,20 @@ impl AttemptView {
     }
 }
 
+/// How to replay a delivery.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReplayDelivery {
+    /// Replays it once more, although it was replayed before.
+    #[serde(default)]
+    again: bool,
+}
+
 /// The delivery a replay made.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Replay)]
 pub(crate) struct ReplayView {
-    /// The new delivery; asked twice about a dead one, the same.
+    /// The new delivery.
     delivery: String,
 }
 
@@ -136,16 +148,20 @@ impl ReplayView {
     }
 }
 
-/// Which dead deliveries to replay.
+/// Which dead deliveries to replay: of those asked for, the ones that were not replayed before, newest first.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReplayMany {
+    /// Those of one app.
+    app: Option<String>,
     /// Those to one endpoint.
     endpoint: Option<String>,
     /// Those made at this time or later.
     since: Option<String>,
     /// Those made before this time.
     until: Option<String>,
+    /// At most so many, up to 10,000, which is also the default.
+    limit: Option<usize>,
     /// Where the call before ended.
     cursor: Option<String>,
 }
@@ -156,13 +172,15 @@ pub(crate) struct ReplayMany {
 pub(crate) struct ReplayedView {
     /// How many deliveries were made.
     count: usize,
-    /// Where another call goes on; absent when none are left.
+    /// How many cannot be replayed any more, because their endpoint was removed or their content is no longer kept.
+    lost: usize,
+    /// Where another call goes on; absent when none are left. A call may end early and still have one.
     next_cursor: Option<String>,
 }
 
 impl ReplayedView {
-    fn of(replayed: Replayed) -> ReplayedView {
-        ReplayedView { count: replayed.count, next_cursor: replayed.next.map(cursor_text) }
+    fn of(all: Step) -> ReplayedView {
+        ReplayedView { count: all.made, lost: all.lost, next_cursor: all.next.map(cursor_text) }
     }
 }
 
@@ -170,6 +188,8 @@ impl ReplayedView {
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct List {
+    /// Those of one app.
+    app: Option<String>,
     /// Those of one event.
     event: Option<String>,
     /// Those to one endpoint.
@@ -192,13 +212,14 @@ pub(crate) async fn list(
     Query(query): Query<List>,
 ) -> Result<Json<PageView<DeliveryView>>, Problem> {
     let page = wanted(query.limit, query.cursor.as_deref())?;
-    let query = DeliveryQuery {
+    let filter = DeliveryFilter {
+        app: id_if(query.app.as_deref(), "app")?,
         event: id_if(query.event.as_deref(), "event")?,
         endpoint: id_if(query.endpoint.as_deref(), "endpoint")?,
         state: one_of_if(query.status.as_deref(), DeliveryState::parse, "status")?,
         span: span(query.since.as_deref(), query.until.as_deref())?,
     };
-    Ok(PageView::of(control.deliveries().list(&actor, query, page).await?, DeliveryView::of))
+    Ok(PageView::of(control.deliveries().list(&actor, filter, page).await?, DeliveryView::of))
 }
 
 pub(crate) async fn get(
@@ -225,12 +246,21 @@ pub(crate) async fn cancel(
     Ok(Json(DeliveryView::of(control.deliveries().cancel(&actor, id).await?)))
 }
 
+pub(crate) async fn retry(
+    State(control): State<Control>,
+    Caller(actor): Caller,
+    Named(id): Named<kind::Delivery>,
+) -> Result<Json<DeliveryView>, Problem> {
+    Ok(Json(DeliveryView::of(control.deliveries().retry(&actor, id).await?)))
+}
+
 pub(crate) async fn replay(
     State(control): State<Control>,
     Caller(actor): Caller,
     Named(id): Named<kind::Delivery>,
+    Body(body): Body<ReplayDelivery>,
 ) -> Result<Json<ReplayView>, Problem> {
-    Ok(Json(ReplayView::of(control.replays().delivery(&actor, id).await?)))
+    Ok(Json(ReplayView::of(control.replays().delivery(&actor, id, body.again).await?)))
 }
 
 pub(crate) async fn replay_many(
@@ -238,10 +268,16 @@ pub(crate) async fn replay_many(
     Caller(actor): Caller,
     Body(body): Body<ReplayMany>,
 ) -> Result<Json<ReplayedView>, Problem> {
-    let query = ReplayQuery {
+    let limit = body.limit.unwrap_or(MANY_MAX);
+    if !(1..=MANY_MAX).contains(&limit) {
+        let words = Words::new(format!("from 1 to {MANY_MAX}"), format!("de 1 a {MANY_MAX}"));
+        return Err(Problem::invalid("limit", words));
+    }
+    let filter = DeadFilter {
+        app: id_if(body.app.as_deref(), "app")?,
         endpoint: id_if(body.endpoint.as_deref(), "endpoint")?,
         span: span(body.since.as_deref(), body.until.as_deref())?,
-        before: before(body.cursor.as_deref())?,
     };
-    Ok(Json(ReplayedView::of(control.replays().many(&actor, query).await?)))
+    let before = before(body.cursor.as_deref())?;
+    Ok(Json(ReplayedView::of(control.replays().many(&actor, filter, before, limit).await?)))
 }

@@ -8,18 +8,19 @@ use axum::extract::State;
 use control::endpoints::{EndpointSettings, NewEndpoint};
 use control::{Control, Words};
 use http::StatusCode;
-use model::endpoint::{CONCURRENCY_DEFAULT, Endpoint, Format, OnDead, Order, Subscription, TIMEOUT_DEFAULT};
+use model::endpoint::{Endpoint, Format, OnDead, Order};
 use model::event::EventPattern;
 use model::id::{Id, Kind, kind};
 use model::retry::RetryPolicy;
 use model::secret::Secret;
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use crate::auth::Caller;
 use crate::body::{self, Body, Named, Query, id_if, one_of_if};
-use crate::page::{PageView, wanted};
+use crate::page::{List, PageView};
 use crate::problem::Problem;
+use crate::version::{IfMatch, Tagged};
 
 /// Where events of an app are delivered.
 #[derive(Serialize, ToSchema)]
@@ -101,7 +102,7 @@ pub(crate) struct CreatedEndpoint {
 }
 
 /// A schedule: `5s,5m,30m`, or a list of such waits.
-#[derive(Deserialize, ToSchema)]
+#[derive(Clone, Deserialize, ToSchema)]
 #[serde(untagged)]
 enum Schedule {
     Text(String),
@@ -162,23 +163,10 @@ pub(crate) struct CreateEndpoint {
 impl CreateEndpoint {
     fn read(self) -> Result<NewEndpoint, Problem> {
         let app = id_if(self.app.as_deref(), "app")?;
-        let host = self.url.split('/').nth(2).unwrap_or_default();
-        let mut settings = EndpointSettings {
-            name: host.chars().take(100).collect(),
-            url: String::new(),
-            format: Format::Standard,
-            subscription: Subscription::default(),
-            headers: Vec::new(),
-            retry: RetryPolicy::standard(),
-            concurrency: CONCURRENCY_DEFAULT,
-            timeout: TIMEOUT_DEFAULT,
-            order: Order::ByConversation,
-            on_dead: OnDead::Skip,
-            allow_http: false,
-        };
+        let mut settings = EndpointSettings::at(&self.url);
         let change = UpdateEndpoint {
             name: self.name,
-            url: Some(self.url),
+            url: None,
             format: self.format,
             types: self.types,
             sources: self.sources,
@@ -197,7 +185,7 @@ impl CreateEndpoint {
 }
 
 /// What is to change; what is absent stays. The secret is rotated, not changed.
-#[derive(Deserialize, ToSchema)]
+#[derive(Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UpdateEndpoint {
     name: Option<String>,
@@ -218,6 +206,7 @@ pub(crate) struct UpdateEndpoint {
 }
 
 /// A change whose names and ids have been read.
+#[derive(Clone)]
 struct Change {
     plain: UpdateEndpoint,
     format: Option<Format>,
@@ -299,53 +288,45 @@ pub(crate) struct RotatedKeyView {
     secret: Option<String>,
 }
 
-/// Which page.
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct List {
-    /// At most so many rows, up to 250.
-    limit: Option<u32>,
-    /// Where a page before ended.
-    cursor: Option<String>,
-}
-
 pub(crate) async fn list(
     State(control): State<Control>,
     Caller(actor): Caller,
     Query(query): Query<List>,
 ) -> Result<Json<PageView<EndpointView>>, Problem> {
-    let page = wanted(query.limit, query.cursor.as_deref())?;
-    Ok(PageView::of(control.endpoints().list(&actor, page).await?, EndpointView::of))
+    Ok(PageView::of(control.endpoints().list(&actor, query.wanted()?).await?, EndpointView::of))
 }
 
 pub(crate) async fn create(
     State(control): State<Control>,
     Caller(actor): Caller,
     Body(new): Body<CreateEndpoint>,
-) -> Result<(StatusCode, Json<CreatedEndpoint>), Problem> {
+) -> Result<(StatusCode, Tagged<CreatedEndpoint>), Problem> {
     let (endpoint, secret) = control.endpoints().create(&actor, new.read()?).await?;
-    let created =
-        CreatedEndpoint { endpoint: EndpointView::of(endpoint), secret: secret.expose().to_owned() };
-    Ok((StatusCode::CREATED, Json(created)))
+    let created = Tagged::of(endpoint, |endpoint| CreatedEndpoint {
+        endpoint: EndpointView::of(endpoint),
+        secret: secret.expose().to_owned(),
+    });
+    Ok((StatusCode::CREATED, created))
 }
 
 pub(crate) async fn get(
     State(control): State<Control>,
     Caller(actor): Caller,
     Named(id): Named<kind::Endpoint>,
-) -> Result<Json<EndpointView>, Problem> {
-    Ok(Json(EndpointView::of(control.endpoints().get(&actor, id).await?)))
+) -> Result<Tagged<EndpointView>, Problem> {
+    Ok(Tagged::of(control.endpoints().get(&actor, id).await?, EndpointView::of))
 }
 
 pub(crate) async fn update(
     State(control): State<Control>,
     Caller(actor): Caller,
     Named(id): Named<kind::Endpoint>,
+    IfMatch(expected): IfMatch,
     Body(change): Body<UpdateEndpoint>,
-) -> Result<Json<EndpointView>, Problem> {
+) -> Result<Tagged<EndpointView>, Problem> {
     let change = change.read()?;
-    let endpoint = control.endpoints().update(&actor, id, |settings| change.apply(settings)).await?;
-    Ok(Json(EndpointView::of(endpoint)))
+    let apply = |settings: &mut EndpointSettings| change.clone().apply(settings);
+    Ok(Tagged::of(control.endpoints().update(&actor, id, &expected, apply).await?, EndpointView::of))
 }
 
 pub(crate) async fn delete(
@@ -361,16 +342,16 @@ pub(crate) async fn pause(
     State(control): State<Control>,
     Caller(actor): Caller,
     Named(id): Named<kind::Endpoint>,
-) -> Result<Json<EndpointView>, Problem> {
-    Ok(Json(EndpointView::of(control.endpoints().pause(&actor, id).await?)))
+) -> Result<Tagged<EndpointView>, Problem> {
+    Ok(Tagged::of(control.endpoints().pause(&actor, id).await?, EndpointView::of))
 }
 
 pub(crate) async fn resume(
     State(control): State<Control>,
     Caller(actor): Caller,
     Named(id): Named<kind::Endpoint>,
-) -> Result<Json<EndpointView>, Problem> {
-    Ok(Json(EndpointView::of(control.endpoints().resume(&actor, id).await?)))
+) -> Result<Tagged<EndpointView>, Problem> {
+    Ok(Tagged::of(control.endpoints().resume(&actor, id).await?, EndpointView::of))
 }
 
 pub(crate) async fn rotate(

@@ -5,7 +5,7 @@ use axum::extract::State;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use control::Control;
-use control::events::EventQuery;
+use control::events::EventFilter;
 use model::event::Event;
 use model::id::kind;
 use serde::{Deserialize, Serialize};
@@ -121,7 +121,7 @@ pub(crate) async fn list(
     Query(query): Query<List>,
 ) -> Result<Json<PageView<EventView>>, Problem> {
     let page = wanted(query.limit, query.cursor.as_deref())?;
-    let query = EventQuery {
+    let filter = EventFilter {
         app: id_if(query.app.as_deref(), "app")?,
         source: id_if(query.source.as_deref(), "source")?,
         account: id_if(query.account.as_deref(), "account")?,
@@ -129,7 +129,7 @@ pub(crate) async fn list(
         span: span(query.since.as_deref(), query.until.as_deref())?,
         event_type: query.r#type,
     };
-    Ok(PageView::of(control.events().list(&actor, query, page).await?, |one| EventView::of(&one)))
+    Ok(PageView::of(control.events().list(&actor, filter, page).await?, |one| EventView::of(&one)))
 }
 
 pub(crate) async fn get(

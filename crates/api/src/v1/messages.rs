@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use control::messages::{MessageQuery, NewMessage};
+use control::messages::{NewMessage, SendFilter};
 use control::{Control, Words};
 use http::StatusCode;
 use model::id::kind;
@@ -184,6 +184,8 @@ pub(crate) struct MarkRead {
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct List {
+    /// Those of one app.
+    app: Option<String>,
     /// Those of one conversation.
     conversation: Option<String>,
     /// Those from one account.
@@ -210,13 +212,14 @@ pub(crate) async fn list(
     Query(query): Query<List>,
 ) -> Result<Json<PageView<MessageView>>, Problem> {
     let page = wanted(query.limit, query.cursor.as_deref())?;
-    let query = MessageQuery {
+    let filter = SendFilter {
+        app: id_if(query.app.as_deref(), "app")?,
         conversation: id_if(query.conversation.as_deref(), "conversation")?,
         account: id_if(query.account.as_deref(), "account")?,
         state: one_of_if(query.status.as_deref(), state, "status")?,
         span: span(query.since.as_deref(), query.until.as_deref())?,
     };
-    Ok(PageView::of(control.messages().list(&actor, query, page).await?, MessageView::of))
+    Ok(PageView::of(control.messages().list(&actor, filter, page).await?, MessageView::of))
 }
 
 pub(crate) async fn send(

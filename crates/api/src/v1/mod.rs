@@ -2,6 +2,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod apps;
+pub(crate) mod audit;
 pub(crate) mod contacts;
 pub(crate) mod conversations;
 pub(crate) mod deliveries;

@@ -5,7 +5,7 @@ use axum::extract::State;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use control::Control;
-use control::receipts::{Appended, Came, ReceiptQuery, Verification};
+use control::receipts::{Appended, Came, ReceiptFilter, Verification};
 use model::id::kind;
 use model::receipt::{Language, Receipt, ReceiptState};
 use serde::{Deserialize, Serialize};
@@ -179,6 +179,8 @@ impl ReleasedView {
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct List {
+    /// Those that reached the sources of one app.
+    app: Option<String>,
     /// Those that reached one source.
     source: Option<String>,
     /// Those in one state: `accepted`, `duplicate`, `answered`, `rejected` or `unrouted`.
@@ -200,12 +202,13 @@ pub(crate) async fn list(
     Query(query): Query<List>,
 ) -> Result<Json<PageView<ReceiptView>>, Problem> {
     let page = wanted(query.limit, query.cursor.as_deref())?;
-    let query = ReceiptQuery {
+    let filter = ReceiptFilter {
+        app: id_if(query.app.as_deref(), "app")?,
         source: id_if(query.source.as_deref(), "source")?,
         state: one_of_if(query.status.as_deref(), ReceiptState::parse, "status")?,
         span: span(query.since.as_deref(), query.until.as_deref())?,
     };
-    let receipts = control.receipts().list(&actor, query, page).await?;
+    let receipts = control.receipts().list(&actor, filter, page).await?;
     Ok(PageView::of(receipts, |receipt| ReceiptView::of(receipt, language)))
 }
 

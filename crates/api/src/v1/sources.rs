@@ -12,12 +12,13 @@ use model::secret::Secret;
 use model::source::{SecretRole, Settings, Source, UnknownAccounts};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use crate::auth::Caller;
 use crate::body::{Body, Named, Query, given, id_if, one_of, one_of_if};
-use crate::page::{PageView, wanted};
+use crate::page::{List, PageView};
 use crate::problem::Problem;
+use crate::version::{IfMatch, Tagged};
 
 /// One configured place webhooks come in.
 #[derive(Serialize, ToSchema)]
@@ -206,49 +207,39 @@ pub(crate) struct RotatedView {
     secret: Option<String>,
 }
 
-/// Which page.
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct List {
-    /// At most so many rows, up to 250.
-    limit: Option<u32>,
-    /// Where a page before ended.
-    cursor: Option<String>,
-}
-
 pub(crate) async fn list(
     State(control): State<Control>,
     Caller(actor): Caller,
     Query(query): Query<List>,
 ) -> Result<Json<PageView<SourceView>>, Problem> {
-    let page = wanted(query.limit, query.cursor.as_deref())?;
-    Ok(PageView::of(control.sources().list(&actor, page).await?, SourceView::of))
+    Ok(PageView::of(control.sources().list(&actor, query.wanted()?).await?, SourceView::of))
 }
 
 pub(crate) async fn create(
     State(control): State<Control>,
     Caller(actor): Caller,
     Body(new): Body<CreateSource>,
-) -> Result<(StatusCode, Json<SourceView>), Problem> {
+) -> Result<(StatusCode, Tagged<SourceView>), Problem> {
     let source = control.sources().create(&actor, new.read()?).await?;
-    Ok((StatusCode::CREATED, Json(SourceView::of(source))))
+    Ok((StatusCode::CREATED, Tagged::of(source, SourceView::of)))
 }
 
 pub(crate) async fn get(
     State(control): State<Control>,
     Caller(actor): Caller,
     Named(id): Named<kind::Source>,
-) -> Result<Json<SourceView>, Problem> {
-    Ok(Json(SourceView::of(control.sources().get(&actor, id).await?)))
+) -> Result<Tagged<SourceView>, Problem> {
+    Ok(Tagged::of(control.sources().get(&actor, id).await?, SourceView::of))
 }
 
 pub(crate) async fn update(
     State(control): State<Control>,
     Caller(actor): Caller,
     Named(id): Named<kind::Source>,
+    IfMatch(expected): IfMatch,
     Body(change): Body<UpdateSource>,
-) -> Result<Json<SourceView>, Problem> {
-    Ok(Json(SourceView::of(control.sources().update(&actor, id, change.read()?).await?)))
+) -> Result<Tagged<SourceView>, Problem> {
+    Ok(Tagged::of(control.sources().update(&actor, id, &expected, change.read()?).await?, SourceView::of))
 }
 
 pub(crate) async fn delete(

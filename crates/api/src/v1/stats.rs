@@ -1,12 +1,13 @@
-//! Counts and checks over REST.
+//! What is waiting and what is kept, over REST.
 
 use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
 use control::Control;
-use control::stats::Counts;
+use control::stats::Kept;
 use model::delivery::DeliveryState;
+use model::time::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -25,34 +26,31 @@ pub(crate) struct BacklogView {
     sends: u64,
 }
 
-/// How much there is of everything.
+/// How much is kept.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Counts)]
 pub(crate) struct CountsView {
-    /// Requests kept.
+    /// Requests.
     receipts: u64,
-    /// Events kept.
+    /// Events.
     events: u64,
-    /// Deliveries kept.
+    /// Deliveries.
     deliveries: u64,
     /// Deliveries by their stored state; the sum is their number.
     by_state: BTreeMap<String, u64>,
-    /// Whether everything adds up and the store is undamaged.
-    sound: bool,
-    /// What the store's own check found.
-    damage: Vec<String>,
+    /// When this was counted, at most a minute ago. Work went on meanwhile: what came or went then may be in it or not.
+    counted_at: String,
 }
 
 impl CountsView {
-    fn of(counts: Counts) -> CountsView {
-        let by_state = DeliveryState::ALL.iter().zip(counts.by_state);
+    fn of((kept, counted_at): (Kept, Timestamp)) -> CountsView {
+        let by_state = DeliveryState::ALL.iter().zip(kept.by_state);
         CountsView {
-            receipts: counts.receipts,
-            events: counts.events,
-            deliveries: counts.deliveries,
+            receipts: kept.receipts,
+            events: kept.events,
+            deliveries: kept.deliveries,
             by_state: by_state.map(|(state, count)| (state.as_str().to_owned(), count)).collect(),
-            sound: counts.is_sound(),
-            damage: counts.damage,
+            counted_at: counted_at.to_string(),
         }
     }
 }
@@ -77,7 +75,7 @@ pub(crate) async fn counts(
     State(control): State<Control>,
     Caller(actor): Caller,
 ) -> Result<Json<CountsView>, Problem> {
-    Ok(Json(CountsView::of(control.stats().counts(&actor).await?)))
+    Ok(Json(CountsView::of(control.stats().kept(&actor).await?)))
 }
 
 pub(crate) async fn health(

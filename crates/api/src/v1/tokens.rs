@@ -8,11 +8,11 @@ use http::StatusCode;
 use model::access::{Role, Token};
 use model::id::kind;
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use crate::auth::Caller;
 use crate::body::{Body, Named, Query, id_if, one_of, time_if};
-use crate::page::{PageView, wanted};
+use crate::page::{List, PageView};
 use crate::problem::Problem;
 
 /// A credential for this API, without its text.
@@ -71,23 +71,12 @@ pub(crate) struct CreateToken {
     expires_at: Option<String>,
 }
 
-/// Which page.
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct List {
-    /// At most so many rows, up to 250.
-    limit: Option<u32>,
-    /// Where a page before ended.
-    cursor: Option<String>,
-}
-
 pub(crate) async fn list(
     State(control): State<Control>,
     Caller(actor): Caller,
     Query(query): Query<List>,
 ) -> Result<Json<PageView<TokenView>>, Problem> {
-    let page = wanted(query.limit, query.cursor.as_deref())?;
-    Ok(PageView::of(control.tokens().list(&actor, page).await?, TokenView::of))
+    Ok(PageView::of(control.tokens().list(&actor, query.wanted()?).await?, TokenView::of))
 }
 
 pub(crate) async fn create(

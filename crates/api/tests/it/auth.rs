@@ -42,7 +42,9 @@ fn id_for(path: &str) -> &'static str {
 fn allowed(method: &str, path: &str) -> &'static [&'static str] {
     let is = |end: &str| path.ends_with(end);
     match (method, path) {
-        (_, path) if path.starts_with("/v1/tokens") || is("/rotate-secret") => &["admin"],
+        (_, path) if path.starts_with("/v1/tokens") || is("/rotate-secret") || path == "/v1/audit" => {
+            &["admin"]
+        }
         (
             "POST",
             "/v1/messages" | "/v1/messages/{id}/cancel" | "/messages/send" | "/v1/conversations/{id}/read",
@@ -140,6 +142,13 @@ async fn a_token_that_asks_too_often_waits() {
     answer.problem(429, "too_many");
     let wait = answer.headers["retry-after"].to_str().expect("text");
     assert!(["1", "2"].contains(&wait), "{wait}");
+    assert_eq!(answer.headers["ratelimit-policy"], "\"replays\";q=10;w=10");
+    assert_eq!(answer.headers["ratelimit"], "\"replays\";r=0;t=10");
+    let other = scene.get("/v1/apps").await;
+    assert_eq!(other.headers["ratelimit-policy"], "\"requests\";q=200;w=1");
+    assert_eq!(other.headers["ratelimit"], "\"requests\";r=199;t=1");
+    let unknown = scene.ask("GET", "/v1/apps", "nobody", &Value::Null).await;
+    assert!(!unknown.headers.contains_key("ratelimit"), "who is nobody has no budget");
     scene.clock.advance(Duration::from_secs(2));
     scene.post("/v1/replays", json!({})).await.ok();
 }

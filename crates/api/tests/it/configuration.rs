@@ -1,5 +1,7 @@
 //! Apps, sources, accounts and endpoints: made, changed, deleted.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::scene::{ADMIN, Scene, ids, text};
@@ -112,11 +114,29 @@ async fn an_endpoint_is_changed_in_part_paused_resumed_and_deleted() {
 }
 
 #[tokio::test]
-async fn counts_add_up_and_health_is_told() {
+async fn what_is_kept_is_counted_at_most_once_a_minute_and_health_is_told() {
     let scene = Scene::new().await;
-    assert_eq!(scene.get("/v1/stats/counts").await.ok()["sound"], true);
+    let app = scene.app("a").await;
+    let (source, _) = (scene.open_source(&app).await, scene.endpoint(&app).await);
+    let counted = async || scene.get("/v1/stats/counts").await.ok();
+    let began = scene.clock.now().to_string();
+    let none = json!({ "pending": 0, "in_flight": 0, "held": 0, "delivered": 0, "dead": 0, "cancelled": 0 });
+    let empty = counted().await;
+    assert_eq!(
+        (&empty["events"], &empty["by_state"], &empty["counted_at"]),
+        (&json!(0), &none, &json!(began))
+    );
+    scene.event(&source, "paid", 1).await;
+    assert_eq!(counted().await, empty);
+    scene.clock.advance(Duration::from_secs(60));
+    let later = counted().await;
+    assert_eq!(
+        (&later["receipts"], &later["events"], &later["deliveries"]),
+        (&json!(1), &json!(1), &json!(1))
+    );
+    assert_eq!(later["by_state"]["pending"], 1);
     assert_eq!(scene.get("/v1/health").await.ok()["ok"], true);
-    assert_eq!(scene.get("/v1/stats").await.ok(), json!({ "due": 0, "in_line": 0, "sends": 0 }));
+    assert_eq!(scene.get("/v1/stats").await.ok(), json!({ "due": 1, "in_line": 0, "sends": 0 }));
 }
 
 #[tokio::test]
@@ -129,4 +149,68 @@ async fn a_store_that_fails_is_our_fault_and_may_be_asked_again() {
     assert_eq!(answer.headers["retry-after"], "1");
     assert!(ids(&scene.get("/v1/apps").await.ok()).is_empty());
     scene.post("/v1/apps", json!({ "name": "a" })).await.ok();
+}
+
+#[tokio::test]
+async fn a_change_to_a_version_that_is_gone_is_refused_and_one_to_what_is_there_is_made() {
+    let scene = Scene::new().await;
+    let app = scene.app("a").await;
+    let source = scene.whatsapp_source(&app, "s").await;
+    let endpoint = scene.endpoint(&app).await;
+    let account =
+        text(&scene.post("/v1/accounts", json!({ "source": source, "address": "200" })).await.ok(), "id");
+    for path in [
+        format!("/v1/apps/{app}"),
+        format!("/v1/sources/{source}"),
+        format!("/v1/accounts/{account}"),
+        format!("/v1/endpoints/{endpoint}"),
+    ] {
+        let change = async |name: &str, tag: &str| {
+            scene.ask_with(("PATCH", &path), ADMIN, &json!({ "name": name }), &[("if-match", tag)]).await
+        };
+        let seen = scene.get(&path).await;
+        let tag = seen.headers["etag"].to_str().expect("text").to_owned();
+        assert_eq!(tag, "\"1\"", "{path}");
+        let changed = change("first", &tag).await;
+        let next = changed.headers["etag"].to_str().expect("text").to_owned();
+        assert_eq!(changed.ok()["name"], "first");
+        assert_eq!(next, "\"2\"", "{path}");
+        assert_eq!(scene.get(&path).await.headers["etag"], next.as_str(), "{path}");
+        for gone in [tag.as_str(), "\"9\"", "W/\"2\"", "2", "\"x\"", ""] {
+            change("second", gone).await.problem(412, "stale");
+        }
+        assert_eq!(change("second", &format!("{tag}, {next}")).await.ok()["name"], "second");
+        assert_eq!(change("third", "*").await.ok()["name"], "third");
+        let plain = scene.ask("PATCH", &path, ADMIN, &json!({ "name": "fourth" })).await;
+        assert_eq!(plain.headers["etag"], "\"5\"", "{path}");
+    }
+    let at = format!("/v1/endpoints/{endpoint}");
+    for verb in ["pause", "resume"] {
+        let before = scene.get(&at).await.headers["etag"].clone();
+        let after = scene.post(&format!("{at}/{verb}"), Value::Null).await.headers["etag"].clone();
+        assert_ne!(before, after, "a person who looks sees another state");
+    }
+    let before = scene.get(&at).await.headers["etag"].clone();
+    scene.post(&format!("{at}/rotate-secret"), json!({})).await.ok();
+    assert_ne!(scene.get(&at).await.headers["etag"], before);
+}
+
+#[tokio::test]
+async fn changes_of_the_same_thing_at_once_are_all_made() {
+    let scene = Scene::new().await;
+    let endpoint = scene.endpoint(&scene.app("a").await).await;
+    let at = format!("/v1/endpoints/{endpoint}");
+    let (name, concurrency, timeout) =
+        (json!({ "name": "x" }), json!({ "concurrency": 3 }), json!({ "timeout_s": 7 }));
+    let (one, two, three) = tokio::join!(
+        scene.ask("PATCH", &at, ADMIN, &name),
+        scene.ask("PATCH", &at, ADMIN, &concurrency),
+        scene.ask("PATCH", &at, ADMIN, &timeout),
+    );
+    assert!([one, two, three].into_iter().all(|answer| answer.status == 200));
+    let seen = scene.get(&at).await.ok();
+    assert_eq!(
+        (&seen["name"], &seen["concurrency"], &seen["timeout_s"]),
+        (&json!("x"), &json!(3), &json!(7))
+    );
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, ids, text};
+use crate::scene::{ADMIN, Scene, ids, text};
 
 /// Everything of one app that a token could reach for.
 struct Belongings {
@@ -93,6 +93,10 @@ async fn listings_show_only_ones_own() {
         format!("/v1/events?app={two}"),
         format!("/v1/conversations?app={two}"),
         format!("/v1/contacts?app={two}"),
+        format!("/v1/receipts?app={two}"),
+        format!("/v1/deliveries?app={two}"),
+        format!("/v1/messages?app={two}"),
+        format!("/v1/audit?app={two}"),
     ] {
         scene.ask("GET", &query, &token, &Value::Null).await.problem(404, "not_found");
     }
@@ -169,4 +173,62 @@ async fn what_belongs_to_another_app_cannot_be_touched() {
     for path in &theirs.paths {
         assert_eq!(scene.get(path).await.status, 200, "{path} is untouched");
     }
+}
+
+#[tokio::test]
+async fn a_path_that_another_app_has_sounds_like_one_of_ours() {
+    let scene = Scene::new().await;
+    let (one, two) = (scene.app("one").await, scene.app("two").await);
+    let token = scene.token("admin", Some(&one)).await;
+    let new = |path: &str, app: &str| json!({ "platform": "generic", "name": "x", "app": app, "path": path, "settings": { "scheme": "unsigned" } });
+    let theirs = text(&scene.post("/v1/sources", new("/shop/in", &two)).await.ok(), "id");
+    let mine = text(&scene.ask("POST", "/v1/sources", &token, &new("/mine", &one)).await.ok(), "id");
+    let heard = async |path: &str| {
+        let mut made = scene.ask("POST", "/v1/sources", &token, &new(path, &one)).await;
+        let change = json!({ "path": path });
+        let mut changed = scene.ask("PATCH", &format!("/v1/sources/{mine}"), &token, &change).await;
+        for answer in [&mut made, &mut changed] {
+            answer.problem(422, "invalid");
+            answer.body.as_object_mut().expect("an object").remove("request_id");
+        }
+        assert_eq!(made.body, changed.body);
+        made.body
+    };
+    let ours = heard("/metrics").await;
+    for taken in ["/shop/in", "/shop", "/shop/in/more"] {
+        assert_eq!(heard(taken).await, ours, "{taken}");
+    }
+    // Who may see both hears which it is; so does an app of its own.
+    for (token, app, path, other) in
+        [(ADMIN, &one, "/shop/in", &theirs), (ADMIN, &one, "/shop", &theirs), (&token, &one, "/mine", &mine)]
+    {
+        let answer = scene.ask("POST", "/v1/sources", token, &new(path, app)).await;
+        answer.problem(409, "conflict");
+        assert!(text(&answer.body, "detail").contains(other.as_str()), "{}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn what_was_owed_to_an_endpoint_that_was_removed_stays_with_its_app() {
+    let scene = Scene::new().await;
+    let (one, two) = (scene.app("one").await, scene.app("two").await);
+    let (mine, theirs) = (belongings(&scene, &one).await, belongings(&scene, &two).await);
+    for endpoint in [&mine.endpoint, &theirs.endpoint] {
+        scene.ask("DELETE", &format!("/v1/endpoints/{endpoint}"), ADMIN, &Value::Null).await;
+    }
+    let token = scene.token("viewer", Some(&one)).await;
+    let listed = async |query: &str| {
+        let path = format!("/v1/deliveries?{query}");
+        scene.ask("GET", &path, &token, &Value::Null).await.ok()["data"].as_array().expect("a page").clone()
+    };
+    let seen = listed("").await;
+    assert!(!seen.is_empty() && seen.iter().all(|one| one["endpoint"] == mine.endpoint.as_str()));
+    assert_eq!(listed("status=cancelled").await, seen);
+    assert_eq!(listed(&format!("endpoint={}", mine.endpoint)).await, seen);
+    assert!(listed(&format!("endpoint={}", theirs.endpoint)).await.is_empty());
+    let all = scene.get(&format!("/v1/deliveries?app={two}")).await.ok();
+    assert!(
+        all["data"].as_array().expect("a page").iter().all(|one| one["endpoint"] == theirs.endpoint.as_str())
+    );
+    assert!(!ids(&all).is_empty());
 }

@@ -1,5 +1,6 @@
 //! The API over a real store: every test asks the router, as a client would.
 
+mod audit;
 mod auth;
 mod configuration;
 mod conversations;

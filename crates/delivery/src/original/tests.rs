@@ -111,7 +111,7 @@ impl Stage {
     async fn owed(&self, endpoint: EndpointId, event_type: &str) -> anyhow::Result<Vec<Claimed>> {
         let app = self.store.routing().endpoint(endpoint).expect("the endpoint").app;
         for event in self.events_of(app, event_type).await? {
-            self.store.deliveries().replay(event.id, endpoint).await?;
+            self.store.replays().event(event.id, endpoint).await?;
         }
         let claimed = self.store.deliveries().claim(100, HashMap::new(), Duration::from_secs(30)).await?;
         let own: Vec<Claimed> = claimed.into_iter().filter(|one| one.endpoint.id == endpoint).collect();

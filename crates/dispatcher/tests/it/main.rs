@@ -172,6 +172,17 @@ async fn a_finished_attempt_is_followed_by_a_claim() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_record_is_followed_by_a_claim_too() {
+    let running = Running::start(Memory::with(1).failing_records(1), limits(4));
+    // The claim after the attempt finds nothing: its record is still under way.
+    running.lane.until(|seen| seen.records == 1 && seen.claims.len() == 2).await;
+    running.lane.add([Item::Plain(2)]);
+    running.lane.until(|seen| seen.recorded.len() == 2).await;
+    assert!(running.started.elapsed() < Duration::from_secs(1));
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_nearly_full_loop_gathers_room_before_it_claims() {
     let running = Running::start(Memory::with(20).gated(), limits(8));
     running.lane.until(|seen| seen.under_way == 8).await;

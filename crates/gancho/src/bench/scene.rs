@@ -2,16 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 use http::{HeaderMap, HeaderValue, Method};
 use model::access::App;
-use model::endpoint::{CONCURRENCY_DEFAULT, Endpoint, EndpointState, Format, OnDead, Order, Subscription};
+use model::endpoint::Endpoint;
 use model::event::EventPattern;
-use model::retry::RetryPolicy;
 use model::secret::{Key, Secret};
 use model::source::{SecretRole, Settings, Source, SourceSecret, UnknownAccounts};
 use model::time::{Clock, Timestamp};
@@ -93,18 +91,45 @@ impl Scene {
         let store = Store::open(&config, Clock::System).await?;
         let newest = store.events().list(Default::default(), model::page::PageRequest::newest(1)).await?;
         let event = newest.items.first().context("the past has events")?;
-        let mut paths: Vec<String> =
-            ["events", "receipts", "deliveries", "conversations", "contacts", "messages"]
-                .map(|list| format!("/v1/{list}?limit=50"))
-                .into();
-        paths.push("/v1/events?limit=50&type=message.received".to_owned());
-        paths.push("/v1/events?limit=50&type=conversation.resolved".to_owned());
-        paths.extend(event.source.map(|id| format!("/v1/events?limit=50&source={id}")));
-        paths.extend(event.conversation.map(|id| format!("/v1/events?limit=50&conversation={id}")));
-        for state in ["pending", "held", "delivered", "dead"] {
-            paths.push(format!("/v1/deliveries?limit=50&state={state}"));
+        let lists = ["events", "receipts", "deliveries", "conversations", "contacts", "messages", "audit"];
+        let mut paths = lists.map(|list| format!("/v1/{list}?limit=50")).to_vec();
+        let mut narrowed = |lists: &[&str], filter: String| {
+            paths.extend(lists.iter().map(|list| format!("/v1/{list}?limit=50&{filter}")));
+        };
+        // The app there is, and one that nothing belongs to: the most that a filter has to look at.
+        for app in [event.app, store.fresh_id()] {
+            narrowed(&lists, format!("app={app}"));
         }
-        paths.push("/v1/receipts?limit=50&state=rejected".to_owned());
+        for event_type in ["message.received", "conversation.resolved"] {
+            narrowed(&["events"], format!("type={event_type}"));
+        }
+        for source in event.source.into_iter().chain([store.fresh_id()]) {
+            narrowed(&["events", "receipts"], format!("source={source}"));
+        }
+        for account in event.account.into_iter().chain([store.fresh_id()]) {
+            narrowed(&["events", "conversations", "messages"], format!("account={account}"));
+        }
+        if let Some(conversation) = event.conversation {
+            narrowed(&["events", "messages"], format!("conversation={conversation}"));
+        }
+        for endpoint in
+            store.endpoints().all().await?.iter().map(|endpoint| endpoint.id).chain([store.fresh_id()])
+        {
+            narrowed(&["deliveries"], format!("endpoint={endpoint}"));
+        }
+        narrowed(&["deliveries"], format!("event={}", event.id));
+        for state in ["pending", "in_flight", "held", "delivered", "dead", "cancelled"] {
+            narrowed(&["deliveries"], format!("status={state}"));
+        }
+        for state in ["accepted", "rejected", "unrouted"] {
+            narrowed(&["receipts"], format!("status={state}"));
+        }
+        for state in ["open", "handed_off", "resolved"] {
+            narrowed(&["conversations"], format!("status={state}"));
+        }
+        for state in ["taken", "dead"] {
+            narrowed(&["messages"], format!("status={state}"));
+        }
         Ok(paths)
     }
 }
@@ -148,25 +173,11 @@ fn source(store: &Store, app: &App) -> Source {
 
 /// An endpoint that wants messages only, so that one request is one delivery.
 fn endpoint(store: &Store, app: &App, url: String) -> Endpoint {
-    let types = EventPattern::new("message.*").into_iter().collect();
-    Endpoint {
-        id: store.fresh_id(),
-        app: app.id,
-        name: "bench".to_owned(),
-        url,
-        format: Format::Standard,
-        subscription: Subscription { types, ..Subscription::default() },
-        keys: vec![Key::current(Secret::new("whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX"))],
-        headers: Vec::new(),
-        retry: RetryPolicy::standard(),
-        concurrency: CONCURRENCY_DEFAULT,
-        timeout: Duration::from_secs(15),
-        order: Order::ByConversation,
-        on_dead: OnDead::Skip,
-        allow_http: true,
-        state: EndpointState::Enabled,
-        failing_since: None,
-    }
+    let mut endpoint = Endpoint::new(store.fresh_id(), app.id, url);
+    endpoint.subscription.types = EventPattern::new("message.*").into_iter().collect();
+    endpoint.keys = vec![Key::current(Secret::new("whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX"))];
+    endpoint.allow_http = true;
+    endpoint
 }
 
 async fn prefill(store: &Store, source: &Arc<Source>, stored: u64) -> anyhow::Result<()> {

@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use model::access::App;
-use model::endpoint::{CONCURRENCY_DEFAULT, Endpoint, EndpointState, Format, OnDead, Order, Subscription};
+use model::endpoint::Endpoint;
 use model::event::EventPattern;
-use model::retry::RetryPolicy;
 use model::secret::{Key, Secret};
 use model::source::{SecretRole, Settings, Source, SourceSecret, UnknownAccounts};
 use model::time::Clock;
@@ -203,25 +202,11 @@ async fn furnish(
         rate_per_second: None,
     };
     store.sources().save(source.clone()).await?;
-    let types = EventPattern::new("message.*").into_iter().collect();
-    let endpoint = Endpoint {
-        id: store.fresh_id(),
-        app: app.id,
-        name: "bot".to_owned(),
-        url: bot.url(),
-        format: Format::Standard,
-        subscription: Subscription { types, ..Subscription::default() },
-        keys: vec![Key::current(key)],
-        headers: Vec::new(),
-        retry: RetryPolicy::standard(),
-        concurrency: CONCURRENCY_DEFAULT,
-        timeout: Duration::from_secs(15),
-        order: Order::ByConversation,
-        on_dead: OnDead::Skip,
-        allow_http: true,
-        state: EndpointState::Enabled,
-        failing_since: None,
-    };
+    let mut endpoint = Endpoint::new(store.fresh_id(), app.id, bot.url());
+    endpoint.name = "bot".to_owned();
+    endpoint.subscription.types = EventPattern::new("message.*").into_iter().collect();
+    endpoint.keys = vec![Key::current(key)];
+    endpoint.allow_http = true;
     store.endpoints().save(endpoint).await?;
     Ok(source)
 }

@@ -98,7 +98,7 @@ async fn an_endpoint_that_is_gone_is_disabled_holds_what_it_is_owed_and_goes_on_
     let tried = story.receiver.came().len();
     story.receives("wamid.G2", 2, "hola").await?;
     story.receiver.becomes(Manner::Good);
-    store.endpoints().set_state(endpoint, EndpointState::Enabled).await?;
+    store.endpoints().set_state(endpoint, EndpointState::Enabled, None).await?;
     let taken = |came: &[Came]| came.iter().filter(|one| one.answered == 200).count();
     assert!(story.receiver.wait(PATIENCE, |came| taken(came) == 2).await, "what was held arrives");
     assert_eq!(story.receiver.came().len(), tried + 2, "nothing was tried while it was disabled");

@@ -91,13 +91,51 @@ async fn what_was_undone_is_new_again_and_then_known() {
 async fn a_run_goes_when_all_its_events_are_old() {
     let mut tx = on_sqlite().await;
     new_of(&mut tx, 0..20_000).await;
-    dedupe::forget(&mut tx, &[], 8_000).await.expect("a step");
+    dedupe::forget(&mut tx, &[], &[], 8_000).await.expect("a step");
     assert_eq!(runs_of(&mut tx).await, [0, 1], "the last events of the first are young");
-    dedupe::forget(&mut tx, &[], 8_192).await.expect("a step");
+    dedupe::forget(&mut tx, &[], &[], 8_192).await.expect("a step");
     assert_eq!(runs_of(&mut tx).await, [1]);
     assert_eq!(new_of(&mut tx, 0..0).await, 0);
     let rows = tx.fetch_all("SELECT count(*) FROM dedupe", &[]).await.expect("a count");
     assert_eq!(rows[0].int(0).expect("a number"), RUN_EVENTS as i64);
+}
+
+/// Stores one more event with the key of another number, as an append does; says whether it was new.
+async fn is_new_copy(tx: &mut Tx, event: i64, number: u64) -> bool {
+    tx.begin_job();
+    let (event, key) = (EventId::from_raw(event), key(number));
+    if dedupe::remember(tx, vec![(key, event)]).await.expect("remembered") != [true] {
+        return false;
+    }
+    let sql = "INSERT INTO events (id, app, event_type, occurred_at, content_check, key1, key2)
+        VALUES (?1, 1, 'message.received', 0, 0, ?2, ?3)";
+    tx.execute(sql, &[event.into(), key.key1.into(), key.key2.into()]).await.expect("an event");
+    dedupe::keep(tx, vec![Entry { event, key: Some(key), conversation: None }]).await.expect("kept");
+    true
+}
+
+#[tokio::test]
+async fn a_later_event_keeps_its_key_when_an_older_one_with_the_same_goes() {
+    let mut tx = on_sqlite().await;
+    new_of(&mut tx, 0..9_000).await;
+    dedupe::forget(&mut tx, &[], &[], 8_192).await.expect("the run goes, its event 5 is owed and stays");
+    assert!(is_new_copy(&mut tx, 9_000, 5).await);
+    dedupe::forget(&mut tx, &[EventId::from_raw(5)], &[key(5)], 8_192).await.expect("event 5 goes");
+    assert!(!is_new_copy(&mut tx, 9_001, 5).await, "event 9000 has that key");
+}
+
+#[tokio::test]
+async fn two_events_of_one_key_do_not_keep_their_run_from_being_written() {
+    let mut tx = on_sqlite().await;
+    new_of(&mut tx, 0..8_192).await;
+    dedupe::forget(&mut tx, &[], &[], 8_192).await.expect("the run goes, event 5 is owed and stays");
+    tx.execute("DELETE FROM events WHERE id <> 5", &[]).await.expect("the others go");
+    assert!(is_new_copy(&mut tx, 8_192, 5).await);
+    // As after a start.
+    tx.runs = None;
+    assert_eq!(new_of(&mut tx, 8_193..17_000).await, 17_000 - 8_193);
+    assert_eq!(runs_of(&mut tx).await, [0]);
+    assert!(!is_new_copy(&mut tx, 17_000, 5).await);
 }
 
 #[tokio::test]

@@ -2,12 +2,14 @@
 
 use model::conversation::{ConversationState, Identifier, Touch};
 use model::page::PageRequest;
+use store::conversations::ConversationFilter;
 
 use crate::engine::on_every_engine;
 use crate::scene::{Scene, message, message_touching};
 
 async fn conversations(scene: &Scene) -> Vec<model::conversation::Conversation> {
-    scene.conversations().list(Some(scene.app()), PageRequest::newest(50)).await.expect("conversations").items
+    let filter = ConversationFilter { app: Some(scene.app()), ..ConversationFilter::default() };
+    scene.conversations().list(filter, PageRequest::newest(50)).await.expect("conversations").items
 }
 
 async fn contacts(scene: &Scene) -> Vec<model::conversation::Contact> {
@@ -22,20 +24,15 @@ async fn a_conversation_is_created_once_handed_off_by_an_echo_and_reopened_by_th
         scene.receive(&source, vec![message_touching("m3", &[("wa_id", "ana")], Touch::HumanEcho)]).await;
         let conversation = conversations(&scene).await.remove(0);
         assert_eq!(conversation.state, ConversationState::HandedOff);
-        assert!(
-            scene
-                .conversations()
-                .set_state(conversation.id, ConversationState::Resolved)
+        let resolve = async || {
+            let conversations = scene.conversations();
+            conversations
+                .change(conversation.id, ConversationState::Resolved, "conversation.resolved")
                 .await
-                .expect("resolved")
-        );
-        assert!(
-            !scene
-                .conversations()
-                .set_state(conversation.id, ConversationState::Resolved)
-                .await
-                .expect("again")
-        );
+                .expect("a change")
+        };
+        assert!(resolve().await);
+        assert!(!resolve().await, "it is resolved already");
         scene.receive(&source, vec![message("m4", "ana")]).await;
         assert_eq!(
             scene
@@ -44,12 +41,75 @@ async fn a_conversation_is_created_once_handed_off_by_an_echo_and_reopened_by_th
                 .iter()
                 .filter(|name| name.starts_with("conversation"))
                 .collect::<Vec<_>>(),
-            ["conversation.created", "conversation.handoff", "conversation.reopened"]
+            [
+                "conversation.created",
+                "conversation.handoff",
+                "conversation.resolved",
+                "conversation.reopened"
+            ]
         );
         let conversation = scene.conversations().get(conversation.id).await.expect("it is there");
         assert_eq!(conversation.state, ConversationState::Open);
         assert!(conversation.last_inbound_at.is_some());
         assert_eq!(conversations(&scene).await.len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_tells_of_a_change_stands_in_the_line_of_the_conversation() {
+    on_every_engine(async |scene| {
+        let source = scene.source().await;
+        let everything =
+            |endpoint: &mut model::endpoint::Endpoint| endpoint.subscription = Default::default();
+        scene.endpoint_that(everything).await;
+        scene.receive(&source, vec![message("m1", "ana")]).await;
+        let id = conversations(&scene).await[0].id;
+        let conversations = scene.conversations();
+        let change = conversations.change(id, ConversationState::HandedOff, "conversation.handoff");
+        assert!(change.await.expect("handed off"));
+        let delivered = scene.deliver_all().await;
+        let types: Vec<&str> = delivered.iter().map(|one| one.event.event_type.as_str()).collect();
+        assert_eq!(types, ["conversation.created", "message.received", "conversation.handoff"]);
+        assert!(delivered.iter().all(|one| one.event.conversation == Some(id)));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_account_that_was_given_away_tells_its_new_owner_nothing_of_old_contacts() {
+    on_every_engine(async |scene| {
+        let source = scene.source().await;
+        scene.receive(&source, vec![message("m1", "ana")]).await;
+        let conversation = conversations(&scene).await.remove(0);
+        let mut account = scene.sources().account(conversation.account).await.expect("an account");
+        account.thing.app = model::id::AppId::from_raw(2);
+        scene.sources().replace_account(account).await.expect("given away");
+        let before = scene.event_types().await.len();
+        let conversations = scene.conversations();
+        let change =
+            conversations.change(conversation.id, ConversationState::Resolved, "conversation.resolved");
+        assert!(change.await.expect("resolved"));
+        assert_eq!(scene.event_types().await.len(), before);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn two_who_resolve_at_once_tell_it_once() {
+    on_every_engine(async |scene| {
+        let source = scene.source().await;
+        scene.receive(&source, vec![message("m1", "ana")]).await;
+        let id = conversations(&scene).await[0].id;
+        let store = &scene.store;
+        let resolve = || async {
+            store.conversations().change(id, ConversationState::Resolved, "conversation.resolved").await
+        };
+        let arriving = scene.receive(&source, vec![message_touching("m2", &[("wa_id", "ana")], Touch::None)]);
+        let (done, _) = tokio::join!(futures_util::future::join_all((0..5).map(|_| resolve())), arriving);
+        let changed = done.into_iter().filter(|one| *one.as_ref().expect("a change")).count();
+        let told = scene.event_types().await.iter().filter(|name| *name == "conversation.resolved").count();
+        assert_eq!((changed, told), (1, 1));
     })
     .await;
 }

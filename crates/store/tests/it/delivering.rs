@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use model::delivery::{AttemptOf, DeliveryState};
-use model::endpoint::{EndpointState, Order};
+use model::endpoint::{EndpointState, OnDead, Order};
+use model::event::{Content, EventType, NewEvent};
 use model::id::EndpointId;
 use model::retry::Next;
 use store::Error;
+use store::arrivals::{Arrival, Verdict};
 use store::claims::Busy;
 
 use crate::engine::on_every_engine;
@@ -17,6 +19,19 @@ async fn receive_many(scene: &Scene, label: &str, count: usize) {
     let source = scene.source().await;
     let events = (0..count).map(|n| message(&format!("{label}{n}"), &format!("{label}{n}"))).collect();
     assert_eq!(scene.receive(&source, events).await.items_new as usize, count);
+}
+
+/// An event of our own making.
+fn own(event_type: &str) -> NewEvent {
+    NewEvent {
+        event_type: EventType::new(event_type).expect("an event type"),
+        dedupe_key: None,
+        account: None,
+        party: None,
+        order_key: None,
+        occurred_at: model::time::Timestamp::from_secs(1_800_000_000),
+        content: Content::Raw(serde_json::value::RawValue::from_string("{}".to_owned()).expect("JSON")),
+    }
 }
 
 #[tokio::test]
@@ -195,10 +210,65 @@ async fn a_paused_endpoint_is_not_claimed_until_it_is_enabled() {
     on_every_engine(async |scene| {
         let endpoint = scene.endpoint().await;
         receive_many(&scene, "m", 2).await;
-        scene.endpoints().set_state(endpoint.id, EndpointState::Paused).await.expect("paused");
+        scene.endpoints().set_state(endpoint.id, EndpointState::Paused, None).await.expect("paused");
         assert!(scene.claim(10).await.is_empty());
-        scene.endpoints().set_state(endpoint.id, EndpointState::Enabled).await.expect("enabled");
+        scene.endpoints().set_state(endpoint.id, EndpointState::Enabled, None).await.expect("enabled");
         assert_eq!(scene.deliver_all().await.len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_many_see_of_an_endpoint_at_once_is_told_once() {
+    on_every_engine(async |scene| {
+        let endpoint = scene.endpoint().await;
+        let told = |event_type: &str| Arrival {
+            source: None,
+            app: Some(scene.app()),
+            request: None,
+            verdict: Verdict::Genuine([own(event_type)].into()),
+        };
+        let disable = || {
+            let told = told("endpoint.disabled");
+            async {
+                scene.store.endpoints().set_state(endpoint.id, EndpointState::Disabled, Some(told)).await
+            }
+        };
+        let done = futures_util::future::join_all((0..10).map(|_| disable())).await;
+        assert_eq!(done.iter().filter(|one| *one.as_ref().expect("a change")).count(), 1);
+        let recover = async |since| {
+            let told = told("endpoint.recovered");
+            scene.endpoints().set_failing_since(endpoint.id, since, Some(told)).await.expect("a change")
+        };
+        assert!(!recover(None).await, "it did not fail");
+        scene.endpoints().set_failing_since(endpoint.id, Some(scene.now()), None).await.expect("a change");
+        assert!(recover(None).await);
+        assert!(!recover(None).await);
+        assert_eq!(scene.event_types().await, ["endpoint.disabled", "endpoint.recovered"]);
+        let none = scene.endpoints().set_state(scene.fresh_id(), EndpointState::Paused, None).await;
+        assert!(matches!(none, Err(Error::NotFound("endpoint"))));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_held_or_waits_for_its_next_attempt_can_be_attempted_now() {
+    on_every_engine(async |scene| {
+        scene.endpoint_that(|endpoint| endpoint.on_dead = OnDead::Hold).await;
+        let source = scene.source().await;
+        scene.receive(&source, vec![message("m1", "ana"), message("m2", "ana"), message("m3", "leo")]).await;
+        let claimed = scene.claim(10).await;
+        scene.record(&claimed[0], dead()).await.expect("a record");
+        let later = scene.now().plus(Duration::from_secs(3600));
+        scene.record(&claimed[1], Next::RetryAt(later)).await.expect("a record");
+        let retry = async |id| scene.deliveries().retry(id).await.expect("a retry");
+        let behind = scene.all_deliveries().await.into_iter().find(|one| one.attempts == 0).expect("one").id;
+        assert!(!retry(behind).await, "it waits behind the one that is held");
+        assert!(scene.claim(10).await.is_empty());
+        assert!(retry(claimed[0].id).await && retry(claimed[1].id).await);
+        let again = scene.deliver_all().await;
+        assert_eq!(again.iter().map(|one| one.attempts).collect::<Vec<_>>(), [1, 1, 0]);
+        assert!(!retry(claimed[0].id).await, "it has arrived");
     })
     .await;
 }
@@ -215,11 +285,6 @@ async fn removing_an_endpoint_cancels_what_is_owed_to_it_by_name() {
         let all = scene.all_deliveries().await;
         assert!(all.iter().all(|one| one.state == DeliveryState::Cancelled));
         assert_eq!(all[0].last_error.as_deref(), Some("the endpoint was removed"));
-        let event = all[0].event;
-        assert!(matches!(
-            scene.deliveries().replay(event, endpoint.id).await,
-            Err(Error::NotFound("endpoint"))
-        ));
     })
     .await;
 }
@@ -239,24 +304,6 @@ async fn a_removal_and_arrivals_at_the_same_time_leave_nothing_that_nobody_claim
         }
         let backlog = scene.stats().backlog().await.expect("a backlog");
         assert_eq!((backlog.due, backlog.in_line), (0, 0));
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_replay_is_a_new_delivery_of_the_same_event_beside_any_line() {
-    on_every_engine(async |scene| {
-        let endpoint = scene.endpoint().await;
-        receive_many(&scene, "m", 1).await;
-        let died = scene.claim(10).await.remove(0);
-        scene.record(&died, dead()).await.expect("a record");
-        let replayed = scene.deliveries().replay(died.event.id, endpoint.id).await.expect("a replay");
-        let claimed = scene.claim(10).await.remove(0);
-        assert_eq!((claimed.id, claimed.event.id, claimed.line), (replayed, died.event.id, None));
-        scene.record(&claimed, Next::Delivered).await.expect("a record");
-        assert_eq!(scene.deliveries().get(died.id).await.expect("it stays").state, DeliveryState::Dead);
-        let none = scene.deliveries().replay(scene.fresh_id(), endpoint.id).await;
-        assert!(matches!(none, Err(Error::NotFound("event"))));
     })
     .await;
 }

@@ -3,18 +3,23 @@
 
 use std::time::Duration;
 
-use model::conversation::Touch;
+use model::conversation::{ConversationState, Touch};
 use model::delivery::DeliveryState;
+use model::endpoint::EndpointState;
 use model::id::{EndpointId, TokenId};
 use model::message::MessageState;
+use model::receipt::Reason;
 use model::retry::Next;
-use store::Error;
+use store::arrivals::Verdict;
+use store::audit::Act;
 use store::claims::Busy;
+use store::replays::DeadFilter;
 use store::retention::Keep;
+use store::{Error, Store};
 
 use crate::engine::on_every_engine;
 use crate::pacing::paced;
-use crate::scene::{LEASE, Scene, message, message_touching, recorded, status};
+use crate::scene::{LEASE, Scene, arrival, dead, message, message_touching, recorded, status};
 use crate::sending::{claim, desk, outcome, queue, words};
 
 /// Everything that an operation may change; the version of the configuration counts each try, so it is left out.
@@ -46,6 +51,16 @@ async fn dump(scene: &Scene) -> Vec<Vec<String>> {
         }
     }
     dump
+}
+
+/// The store for somebody who acts: the line they leave goes with what they do.
+fn acting(scene: &Scene) -> Store {
+    scene.acting(Act {
+        app: None,
+        actor: "tester".to_owned(),
+        action: "test.act".to_owned(),
+        subject: "it".to_owned(),
+    })
 }
 
 /// Runs an operation that fails at every statement in turn until it no longer does.
@@ -123,9 +138,23 @@ async fn a_cancellation_and_a_replay_happen_or_do_not() {
         let endpoint = scene.endpoint().await;
         scene.receive(&source, vec![message("m1", "ana"), message("m2", "ana")]).await;
         let head = scene.all_deliveries().await.pop().expect("a delivery");
-        sweep(&scene, "cancel", async || scene.deliveries().cancel(head.id).await).await;
-        sweep(&scene, "replay", async || scene.deliveries().replay(head.event, endpoint.id).await).await;
-        assert_eq!(scene.deliver_all().await.len(), 2);
+        let by = acting(&scene);
+        sweep(&scene, "cancel", async || by.deliveries().cancel(head.id).await).await;
+        sweep(&scene, "replay", async || by.replays().delivery(head.id, false).await).await;
+        sweep(&scene, "replay of an event", async || by.replays().event(head.event, endpoint.id).await).await;
+        let claimed = scene.claim(10).await;
+        assert_eq!(claimed.len(), 3);
+        let later = Next::RetryAt(scene.now().plus(LEASE));
+        scene.record(&claimed[0], later).await.expect("a record");
+        sweep(&scene, "retry", async || by.deliveries().retry(claimed[0].id).await).await;
+        for one in scene.claim(10).await.iter().chain(&claimed[1..]) {
+            scene.record(one, dead()).await.expect("a record");
+        }
+        let step = sweep(&scene, "replay of many", async || {
+            by.replays().dead(DeadFilter::default(), None, 100).await
+        })
+        .await;
+        assert_eq!((step.made, scene.deliver_all().await.len()), (3, 3));
     })
     .await;
 }
@@ -137,7 +166,7 @@ async fn queueing_claiming_and_recording_a_send_happen_or_do_not() {
         scene.endpoint().await;
         let mut new = words(&desk, "hello");
         new.key = Some((7, "k".to_owned()));
-        sweep(&scene, "queue", async || scene.sends().queue(new.clone()).await).await;
+        sweep(&scene, "queue", async || acting(&scene).sends().queue(new.clone()).await).await;
         queue(&scene, words(&desk, "second")).await;
         let claimed =
             sweep(&scene, "claim of sends", async || scene.sends().claim(paced()).await).await.sends;
@@ -156,13 +185,60 @@ async fn queueing_claiming_and_recording_a_send_happen_or_do_not() {
 }
 
 #[tokio::test]
+async fn a_change_of_a_conversation_and_its_event_go_together() {
+    on_every_engine(async |scene| {
+        let source = scene.source().await;
+        scene.endpoint_that(|endpoint| endpoint.subscription = Default::default()).await;
+        scene.receive(&source, vec![message("m1", "ana")]).await;
+        let id = scene.all_conversations().await[0].id;
+        let by = acting(&scene);
+        for (state, told) in [
+            (ConversationState::HandedOff, "conversation.handoff"),
+            (ConversationState::Resolved, "conversation.resolved"),
+            (ConversationState::Open, "conversation.reopened"),
+        ] {
+            // A time that is worth writing down.
+            scene.clock.advance(Duration::from_secs(120));
+            let has_changed =
+                sweep(&scene, told, async || by.conversations().change(id, state, told).await).await;
+            assert!(has_changed);
+            assert_eq!(scene.event_types().await.last().map(String::as_str), Some(told));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_release_and_what_it_brings_go_together() {
+    on_every_engine(async |scene| {
+        let source = scene.source().await;
+        let everything =
+            |endpoint: &mut model::endpoint::Endpoint| endpoint.subscription = Default::default();
+        scene.endpoint_that(everything).await;
+        let refused = arrival(&source, Verdict::Rejected(Reason::CredentialWrong));
+        let id = scene.arrivals().append(refused).await.expect("kept").receipt.expect("a receipt");
+        let mut released = arrival(&source, Verdict::Genuine([message("m1", "ana")].into()));
+        released.request.as_mut().expect("a request").receipt = Some(id);
+        let by = acting(&scene);
+        let appended =
+            sweep(&scene, "release", async || by.receipts().release(id, released.clone()).await).await;
+        assert_eq!(appended.map(|appended| (appended.items_new, appended.deliveries)), Some((1, 2)));
+        scene.refresh_routing().await.expect("a read");
+        assert!(scene.routing().account(source.id, "34600").is_some(), "it has adopted the account");
+        let again = by.receipts().release(id, released.clone()).await.expect("an answer");
+        assert!(again.is_none(), "it is accepted by now");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn calling_a_send_off_happens_or_does_not() {
     on_every_engine(async |scene| {
         let desk = desk(&scene).await;
         scene.endpoint().await;
         let id = queue(&scene, words(&desk, "hello")).await;
         queue(&scene, words(&desk, "second")).await;
-        sweep(&scene, "cancel of a send", async || scene.sends().cancel(id).await).await;
+        sweep(&scene, "cancel of a send", async || acting(&scene).sends().cancel(id).await).await;
         assert_eq!(claim(&scene).await.len(), 1, "the next of the line");
     })
     .await;
@@ -174,11 +250,19 @@ async fn saving_and_removing_what_is_configured_happens_or_does_not() {
         let source = (*scene.source().await).clone();
         let renamed =
             model::source::Source { name: "renamed".to_owned(), path: Some("/hooks".to_owned()), ..source };
-        sweep(&scene, "save of a source", async || scene.sources().save(renamed.clone()).await).await;
+        let by = acting(&scene);
+        sweep(&scene, "save of a source", async || by.sources().save(renamed.clone()).await).await;
+        let seen = scene.sources().get(renamed.id).await.expect("a source");
+        sweep(&scene, "change of a source", async || by.sources().replace(seen.clone()).await).await;
+        scene.refresh_routing().await.expect("a read");
         assert!(scene.routing().source_at("/hooks").is_some());
         let mut endpoint = scene.endpoint().await;
         endpoint.id = EndpointId::from_raw(77);
-        sweep(&scene, "save of an endpoint", async || scene.endpoints().save(endpoint.clone()).await).await;
+        sweep(&scene, "save of an endpoint", async || by.endpoints().save(endpoint.clone()).await).await;
+        let seen = scene.endpoints().get(endpoint.id).await.expect("an endpoint");
+        sweep(&scene, "change of an endpoint", async || by.endpoints().replace(seen.clone()).await).await;
+        let paused = EndpointState::Paused;
+        sweep(&scene, "pause", async || by.endpoints().set_state(endpoint.id, paused, None).await).await;
         let token = model::access::Token {
             id: TokenId::from_raw(5),
             name: "laptop".to_owned(),
@@ -187,10 +271,10 @@ async fn saving_and_removing_what_is_configured_happens_or_does_not() {
             expires_at: None,
             hint: "x".to_owned(),
         };
-        sweep(&scene, "save of a token", async || {
-            scene.access().save_token(token.clone(), vec![1; 32]).await
-        })
-        .await;
+        sweep(&scene, "save of a token", async || by.access().save_token(token.clone(), vec![1; 32]).await)
+            .await;
+        sweep(&scene, "revocation", async || by.access().revoke_token(token.id).await).await;
+        sweep(&scene, "removal of a source", async || by.sources().remove(renamed.id).await).await;
         sweep(&scene, "claim of a key", async || scene.access().claim_key(1, "route", "k", 1).await).await;
     })
     .await;
@@ -202,10 +286,12 @@ async fn a_removed_endpoint_and_its_cancelled_deliveries_go_together() {
         let source = scene.source().await;
         let endpoint = scene.endpoint().await;
         scene.receive(&source, vec![message("m1", "ana"), message("m2", "ana")]).await;
-        sweep(&scene, "removal of an endpoint", async || match scene.endpoints().remove(endpoint.id).await {
-            // It was removed the time before: what failed then came after the commit.
-            Err(Error::NotFound(_)) => Ok(()),
-            other => other,
+        sweep(&scene, "removal of an endpoint", async || {
+            match acting(&scene).endpoints().remove(endpoint.id).await {
+                // It was removed the time before: what failed then came after the commit.
+                Err(Error::NotFound(_)) => Ok(()),
+                other => other,
+            }
         })
         .await;
         assert!(scene.endpoints().all().await.expect("endpoints").is_empty());

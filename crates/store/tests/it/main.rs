@@ -2,6 +2,7 @@
 
 mod access;
 mod arriving;
+mod auditing;
 mod conversing;
 mod damage;
 mod delivering;
@@ -12,6 +13,7 @@ mod nodes;
 mod opening;
 mod ordering;
 mod pacing;
+mod replaying;
 mod retaining;
 mod scene;
 mod sending;

@@ -123,7 +123,11 @@ async fn a_send_that_waits_for_its_contact_keeps_no_other_from_leaving() {
         assert!(put_off.sends.is_empty());
         let at = put_off.next_at.expect("it has a time");
         assert!(at.since(scene.now()) > SECOND * 4, "{at}");
-        let shown = scene.sends().list(None, model::page::PageRequest::newest(10)).await.expect("a list");
+        let shown = scene
+            .sends()
+            .list(Default::default(), model::page::PageRequest::newest(10))
+            .await
+            .expect("a list");
         assert!(shown.items.iter().any(|send| send.due_at == Some(at)), "its due time is its own");
         let beside = crate::sending::queue(&scene, to(BROADCASTER, "leo")).await;
         let claimed = turns(&scene, paced()).await.sends;

@@ -177,7 +177,7 @@ async fn a_replay_of_an_old_event_goes_with_the_event() {
         scene.receive(&source, vec![message("m1", "ana")]).await;
         let event = scene.deliver_all().await[0].event.id;
         scene.clock.advance(DAY * 89);
-        scene.deliveries().replay(event, endpoint.id).await.expect("a replay");
+        scene.replays().event(event, endpoint.id).await.expect("a replay");
         scene.clock.advance(DAY * 2);
         settle(&scene).await;
         assert!(scene.events().get(event).await.is_ok(), "it is owed");

@@ -7,16 +7,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use model::conversation::{Identifier, Party, Touch};
 use model::delivery::{Attempt, AttemptOf, Phases};
-use model::endpoint::{Endpoint, EndpointState, Format, OnDead, Order, Subscription};
+use model::endpoint::Endpoint;
 use model::event::{Content, DedupeKey, EventType, NewEvent};
 use model::id::{AppId, EndpointId, SourceId};
 use model::message::{Body, Message, MessageState, Status};
 use model::page::PageRequest;
-use model::retry::{Next, RetryPolicy};
+use model::retry::Next;
 use model::source::{Settings, Source, UnknownAccounts};
 use model::time::{Clock, ManualClock, Timestamp};
 use store::arrivals::{Appended, Arrival, Request, Verdict};
 use store::claims::{Busy, Claimed};
+use store::conversations::ConversationFilter;
 use store::deliveries::DeliveryFilter;
 use store::events::EventFilter;
 use store::records::Recorded;
@@ -100,27 +101,8 @@ impl Scene {
 
     pub(crate) async fn endpoint_that(&self, change: impl FnOnce(&mut Endpoint)) -> Endpoint {
         let id: EndpointId = self.fresh_id();
-        let mut endpoint = Endpoint {
-            id,
-            app: self.app(),
-            name: "bot".to_owned(),
-            url: "https://bot.example/hook".to_owned(),
-            format: Format::Standard,
-            subscription: Subscription {
-                types: vec![model::event::EventPattern::new("message.*").expect("a pattern")],
-                ..Subscription::default()
-            },
-            keys: Vec::new(),
-            headers: Vec::new(),
-            retry: RetryPolicy::standard(),
-            concurrency: 10,
-            timeout: Duration::from_secs(15),
-            order: Order::ByConversation,
-            on_dead: OnDead::Skip,
-            allow_http: false,
-            state: EndpointState::Enabled,
-            failing_since: None,
-        };
+        let mut endpoint = Endpoint::new(id, self.app(), "https://bot.example/hook");
+        endpoint.subscription.types = vec![model::event::EventPattern::new("message.*").expect("a pattern")];
         change(&mut endpoint);
         self.endpoints().save(endpoint.clone()).await.expect("a saved endpoint");
         endpoint
@@ -167,6 +149,11 @@ impl Scene {
         let page =
             self.events().list(EventFilter::default(), PageRequest::newest(250)).await.expect("events");
         page.items.iter().rev().map(|event| event.event_type.as_str().to_owned()).collect()
+    }
+
+    pub(crate) async fn all_conversations(&self) -> Vec<model::conversation::Conversation> {
+        let page = self.conversations().list(ConversationFilter::default(), PageRequest::newest(250)).await;
+        page.expect("conversations").items
     }
 
     pub(crate) async fn all_deliveries(&self) -> Vec<model::delivery::Delivery> {

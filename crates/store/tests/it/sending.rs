@@ -11,7 +11,7 @@ use model::page::PageRequest;
 use model::retry::Next;
 use model::send::{OutgoingBody, OutgoingMessage, ReadMark, Recipient, SendState, TextBody};
 use model::source::Source;
-use store::sends::{CalledOff, ClaimedSend, NewSend, Queued, RecordedSend, WantedSends};
+use store::sends::{CalledOff, ClaimedSend, NewSend, Queued, RecordedSend, SendFilter, WantedSends};
 
 use crate::engine::on_every_engine;
 use crate::scene::{LEASE, Scene, attempt, dead, message, status};
@@ -26,8 +26,7 @@ pub(crate) struct Desk {
 pub(crate) async fn desk(scene: &Scene) -> Desk {
     let source = scene.source().await;
     scene.receive(&source, vec![message("first", "ana")]).await;
-    let talk =
-        scene.conversations().list(None, PageRequest::newest(1)).await.expect("a list").items.remove(0);
+    let talk = scene.all_conversations().await.remove(0);
     Desk { source, account: talk.account, conversation: talk.id }
 }
 
@@ -94,8 +93,8 @@ async fn a_send_that_was_taken_tells_so_by_an_event() {
         assert_eq!(told.event.conversation, Some(desk.conversation));
         assert!(told.event.content.expect("content").contains(&id.to_string()));
         assert_eq!(scene.deliveries().attempts(AttemptOf::Send(id)).await.expect("attempts").len(), 1);
-        let listed =
-            scene.sends().list(Some(desk.conversation), PageRequest::newest(10)).await.expect("a list");
+        let filter = SendFilter { conversation: Some(desk.conversation), ..SendFilter::default() };
+        let listed = scene.sends().list(filter, PageRequest::newest(10)).await.expect("a list");
         assert_eq!(listed.items.iter().map(|send| send.id).collect::<Vec<_>>(), [id]);
     })
     .await;
