@@ -1,6 +1,5 @@
 //! The lane of deliveries: claim, build, sign, post, classify, record.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,11 +10,11 @@ use http::Method;
 use model::delivery::{Attempt, AttemptOf, Phases};
 use model::endpoint::{Endpoint, EndpointState, Format};
 use model::event::{Content, EventType, NewEvent};
-use model::id::{AttemptId, EndpointId};
+use model::id::AttemptId;
 use model::retry::{Jitter, Next, Outcome};
 use model::time::Timestamp;
 use store::arrivals::{Arrival, Verdict};
-use store::claims::Claimed;
+use store::claims::{Busy, Claimed, Wish};
 use store::records::Recorded;
 use store::{Error, Queue, Store};
 
@@ -42,20 +41,23 @@ pub struct DeliveryLane {
     egress: Egress,
     spread: Spread,
     user_agent: String,
-    /// Attempts under way of each endpoint: all, and retries among them.
-    busy: Mutex<HashMap<EndpointId, (u16, u16)>>,
+    /// How many attempts one app may have under way while there are others.
+    per_app: usize,
+    busy: Mutex<Busy>,
     failing: Failing,
 }
 
 impl DeliveryLane {
-    /// A lane over a store and the way out.
-    pub fn new(store: Store, egress: Egress, spread: Spread, version: &str) -> DeliveryLane {
+    /// A lane over a store and the way out, with places for so many attempts at the same time.
+    pub fn new(store: Store, egress: Egress, spread: Spread, version: &str, places: usize) -> DeliveryLane {
         let user_agent = format!("Gancho/{version} (webhooks)");
         DeliveryLane {
             store,
             egress,
             spread,
             user_agent,
+            // One app whose endpoints all hang leaves half of the places to the others.
+            per_app: places / 2,
             busy: Mutex::default(),
             failing: Failing::default(),
         }
@@ -229,8 +231,8 @@ impl Lane for DeliveryLane {
 
     async fn claim(&self, limit: usize) -> Result<Vec<Claimed>, LaneError> {
         let busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
-        let claimed = self.store.deliveries().claim(limit, busy, LEASE).await.map_err(failed)?;
+        let wish = Wish { limit, per_app: self.per_app, busy, lease: LEASE };
+        let claimed = self.store.deliveries().claim(wish).await.map_err(failed)?;
         claimed.iter().for_each(|claimed| self.start(claimed));
         Ok(claimed)
     }

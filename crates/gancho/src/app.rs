@@ -122,7 +122,9 @@ impl App {
         let random = world.random.clone();
         let spread: delivery::lane::Spread = Arc::new(move || random.fraction());
         let version = env!("CARGO_PKG_VERSION");
-        let deliveries = DeliveryLane::new(self.store.clone(), egress.clone(), Arc::clone(&spread), version);
+        let places = config.deliveries_in_flight;
+        let deliveries =
+            DeliveryLane::new(self.store.clone(), egress.clone(), Arc::clone(&spread), version, places);
         let sends = SendingLane::new(self.store.clone(), egress.clone(), spread, config.egress_http);
         let limits = |in_flight| Limits {
             in_flight,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use model::conversation::Party;
 use model::endpoint::Format;
 use model::event::{Content, NewEvent};
-use model::id::{AccountId, AppId, ConversationId, EventId, Ids, ReceiptId, SourceId};
+use model::id::{AccountId, AppId, ConversationId, EndpointId, EventId, Ids, ReceiptId, SourceId};
 use model::receipt::{Reason, ReceiptState};
 use model::source::{Account, Source, UnknownAccounts};
 use model::time::Timestamp;
@@ -16,6 +16,7 @@ use crate::digest::{Fingerprint, check_of, fingerprint, line_of};
 use crate::error::Error;
 use crate::owed::{DELIVERIES, Owed};
 use crate::parties::{self, Meeting, Talk};
+use crate::room::Kind;
 use crate::routing::{self, Routing};
 use crate::runs::Entry;
 use crate::value::Value;
@@ -70,6 +71,8 @@ pub(crate) struct Context {
 /// What a batch came to.
 pub(crate) struct Done {
     pub(crate) appended: Vec<Appended>,
+    /// Where something is due now.
+    pub(crate) due: Vec<(EndpointId, Kind)>,
     /// An account was seen for the first time.
     pub(crate) adopted: bool,
     /// The configuration has changed: nothing was stored, read it anew and come again.
@@ -80,7 +83,7 @@ pub(crate) struct Done {
 pub(crate) async fn run(tx: &mut Tx, arrivals: &[Arrival], context: Context) -> Result<Done, Error> {
     // Another node, or a job before us in the writer's queue, may have changed the configuration.
     if routing::is_stale(tx, &context.routing).await? {
-        return Ok(Done { appended: Vec::new(), adopted: false, stale: true });
+        return Ok(Done { appended: Vec::new(), due: Vec::new(), adopted: false, stale: true });
     }
     append(tx, arrivals, context).await
 }
@@ -136,6 +139,7 @@ struct Batch<'a> {
     events: Vec<Vec<Value>>,
     /// What those events are found by.
     entries: Vec<Entry>,
+    due: Vec<(EndpointId, Kind)>,
     adopted: bool,
 }
 
@@ -149,6 +153,7 @@ impl<'a> Batch<'a> {
             items: Vec::new(),
             events: Vec::new(),
             entries: Vec::new(),
+            due: Vec::new(),
             adopted: false,
         }
     }
@@ -267,7 +272,8 @@ impl<'a> Batch<'a> {
             self.progress[item.arrival].appended.items_new += 1;
         }
         self.items = items;
-        let deliveries = owed.rows(tx, &self.context).await?;
+        let (deliveries, due) = owed.rows(tx, &self.context).await?;
+        self.due = due.into_iter().map(|endpoint| (endpoint, Kind::First)).collect();
         tx.insert_many(EVENTS, std::mem::take(&mut self.events)).await?;
         dedupe::keep(tx, std::mem::take(&mut self.entries)).await?;
         tx.insert_many(DELIVERIES, deliveries).await
@@ -364,7 +370,7 @@ impl<'a> Batch<'a> {
         tx.insert_many(RECEIPTS, receipts).await?;
         tx.insert_many(BODIES, bodies).await?;
         let appended = self.progress.iter().map(|progress| progress.appended).collect();
-        Ok(Done { appended, adopted: self.adopted, stale: false })
+        Ok(Done { appended, due: self.due, adopted: self.adopted, stale: false })
     }
 }
 

@@ -11,7 +11,7 @@ use model::source::Source;
 use crate::append;
 use crate::batch::{Batch, Batcher};
 use crate::error::Error;
-use crate::{Inner, Queue, routing};
+use crate::{Inner, routing};
 
 /// The most requests that wait to be stored; beyond it senders are asked to come back.
 const QUEUE_MAX: usize = 8_192;
@@ -122,9 +122,7 @@ async fn append_fresh(
             // What arrived is stored all the same; the next batch finds the configuration changed and reads it.
             tracing::warn!(%error, "an adopted account is not known in memory yet");
         }
-        if done.appended.iter().any(|one| one.deliveries > 0) {
-            inner.wake(Queue::Deliveries);
-        }
+        inner.announce(&done.due);
         return Ok(done.appended);
     }
     Err(Error::Busy)

@@ -8,7 +8,8 @@ use model::id::{AppId, DeliveryId, EndpointId, EventId};
 use model::page::{Page, PageRequest, Span};
 use model::time::Timestamp;
 
-use crate::claims::{Busy, Claimed, Wanted};
+use crate::ahead::{self, Moment};
+use crate::claims::{self, Claimed, Wish};
 use crate::db::Tx;
 use crate::error::Error;
 use crate::listing::{self, Listing};
@@ -32,23 +33,22 @@ impl Store {
 }
 
 impl Deliveries<'_> {
-    /// Takes up to `limit` due deliveries until `lease` runs out; then they are due again by themselves. No endpoint
-    /// gets more than its concurrency, counting what `busy` says is under way, and retries at most half of it.
-    pub async fn claim(&self, limit: u32, busy: Busy, lease: Duration) -> Result<Vec<Claimed>, Error> {
-        let inner = Arc::clone(&self.0.inner);
+    /// Takes due deliveries until the lease that is wished for runs out; then they are due again by themselves. No
+    /// endpoint gets more than its concurrency, counting what is under way, and retries at most half of it.
+    pub async fn claim(&self, wish: Wish) -> Result<Vec<Claimed>, Error> {
+        let inner = &self.0.inner;
         let now = inner.clock.now();
         let token = inner.ids.next::<()>(now).raw();
-        let (routing, limit) = (inner.routing.current(), limit as usize);
-        let steady = inner.clock.steady();
-        let wanted = Wanted { routing, busy, limit, token, now, steady, lease };
-        let holder = Arc::clone(&inner);
         if inner.db.is_embedded() {
-            return inner
-                .db
-                .read(move |tx| Box::pin(async move { wanted.take_in_memory(tx, &holder).await }))
-                .await;
+            return ahead::claim(inner, &wish, token, Moment { now, steady: inner.clock.steady() }).await;
         }
-        inner.db.write(move |tx| Box::pin(async move { wanted.take_in_rows(tx, &holder).await })).await
+        let holder = Arc::clone(inner);
+        inner
+            .db
+            .write(move |tx| {
+                Box::pin(async move { claims::take_in_rows(tx, &holder, &wish, token, now).await })
+            })
+            .await
     }
 
     /// Records one attempt and what follows, together with whatever else is waiting. Fails with
@@ -96,6 +96,7 @@ impl Deliveries<'_> {
         let now = inner.clock.now();
         // On an embedded store the lease is taken, so that no claim comes between, or the one that is held is heeded.
         let token = inner.ids.next::<()>(now).raw();
+        inner.ahead.give_up(id, &inner.leases);
         let mut lease = inner.leases.begin();
         let steady = inner.clock.steady();
         let is_free = lease.take(id.raw(), token, steady + CANCEL_LEASE, steady);
@@ -152,7 +153,7 @@ async fn cancel(
     let sql = "UPDATE deliveries SET state = 5, due_at = NULL, lease = NULL WHERE id = ?1";
     tx.execute(sql, &[id.into()]).await?;
     let at = under_way_until.or(leased_until).unwrap_or(now).max(now);
-    promote(tx, line.map(|line| (endpoint, line)).into_iter().collect(), at).await.map(|_| ())
+    promote(tx, line.map(|line| (endpoint, line)).as_slice(), at).await.map(|_| ())
 }
 
 async fn retry(tx: &mut Tx, id: DeliveryId, now: Timestamp) -> Result<bool, Error> {
@@ -165,10 +166,10 @@ async fn retry(tx: &mut Tx, id: DeliveryId, now: Timestamp) -> Result<bool, Erro
 }
 
 /// The endpoint and the line of a delivery, which nobody joins or leaves until the transaction ends.
-async fn lock_line_of(tx: &mut Tx, id: DeliveryId) -> Result<(i64, Option<i64>), Error> {
+async fn lock_line_of(tx: &mut Tx, id: DeliveryId) -> Result<(EndpointId, Option<i64>), Error> {
     let sql = "SELECT endpoint, line FROM deliveries WHERE id = ?1";
     let row = tx.fetch_one(sql, &[id.into()]).await?.ok_or(Error::NotFound("delivery"))?;
-    let (endpoint, line) = (row.int(0)?, row.opt_int(1)?);
+    let (endpoint, line) = (row.id(0)?, row.opt_int(1)?);
     tx.lock(line.into_iter().collect()).await?;
     Ok((endpoint, line))
 }

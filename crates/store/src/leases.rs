@@ -60,6 +60,13 @@ impl Leases {
         self.held().of(row, token).map(|lease| lease.is_pinned = true).is_some()
     }
 
+    /// Lets a lease end sooner: its holder has it from now on. False if it has run out, or would before that.
+    pub(crate) fn shorten(&self, row: i64, token: i64, end: Duration) -> bool {
+        let mut held = self.held();
+        let lease = held.of(row, token).filter(|lease| lease.end >= end);
+        lease.map(|lease| lease.end = end).is_some()
+    }
+
     /// Lets a lease run out again, when the write has failed.
     pub(crate) fn unpin(&self, row: i64, token: i64) {
         if let Some(lease) = self.held().of(row, token) {
@@ -112,6 +119,12 @@ impl ClaimUnderWay<'_> {
         held.leases.insert(row, HeldLease { token, end: until, is_pinned: false });
         self.taken.push((row, token));
         true
+    }
+
+    /// Gives back one that it took.
+    pub(crate) fn give_back(&mut self, row: i64, token: i64) {
+        self.taken.retain(|taken| *taken != (row, token));
+        self.leases.release(row, token);
     }
 
     /// Lets the claim have what it took.

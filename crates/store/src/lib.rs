@@ -4,6 +4,7 @@
 //! the way in, and [`deliveries`], the way out.
 
 pub mod access;
+mod ahead;
 mod append;
 pub mod arrivals;
 pub mod audit;
@@ -14,6 +15,7 @@ mod db;
 mod dedupe;
 pub mod deliveries;
 mod digest;
+mod due;
 pub mod endpoints;
 pub mod error;
 pub mod hold;
@@ -22,6 +24,7 @@ pub mod events;
 mod filter;
 mod leases;
 mod listing;
+mod look;
 mod migrate;
 mod order;
 mod owed;
@@ -31,6 +34,7 @@ pub mod receipts;
 pub mod records;
 pub mod replays;
 pub mod retention;
+mod room;
 pub mod routing;
 mod runs;
 pub mod sends;
@@ -49,16 +53,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
-use model::id::Ids;
+use model::id::{EndpointId, Ids};
 use model::time::Clock;
 use tokio::sync::Notify;
 
+use crate::ahead::Ahead;
 use crate::arrivals::Arrivals;
 use crate::db::Db;
 pub use crate::db::Faults;
 pub use crate::error::Error;
 pub use crate::leases::Lease;
 use crate::leases::Leases;
+use crate::room::Kind;
 use crate::routing::RoutingTable;
 pub use crate::version::Versioned;
 
@@ -120,6 +126,7 @@ pub(crate) struct Inner {
     pub(crate) clock: Clock,
     pub(crate) routing: RoutingTable,
     pub(crate) leases: Leases,
+    pub(crate) ahead: Ahead,
     /// The endpoint at which the last claim ended; the next one begins after it.
     pub(crate) claimed_last: AtomicI64,
     /// The account at which the last claim of sends ended; the next one begins after it.
@@ -129,10 +136,22 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
+    /// Says that work may be waiting, wherever.
     pub(crate) fn wake(&self, queue: Queue) {
         match queue {
-            Queue::Deliveries => self.deliveries_woken.notify_one(),
+            Queue::Deliveries => {
+                self.ahead.look_everywhere();
+                self.deliveries_woken.notify_one();
+            }
             Queue::Sends => self.sends_woken.notify_one(),
+        }
+    }
+
+    /// Says for which endpoints deliveries have become due.
+    pub(crate) fn announce(&self, due: &[(EndpointId, Kind)]) {
+        if !due.is_empty() {
+            self.ahead.announce(due);
+            self.deliveries_woken.notify_one();
         }
     }
 }
@@ -158,6 +177,7 @@ impl Store {
             clock,
             routing: RoutingTable::default(),
             leases: Leases::default(),
+            ahead: Ahead::default(),
             claimed_last: AtomicI64::new(0),
             sends_claimed_last: AtomicI64::new(0),
             deliveries_woken: Notify::new(),

@@ -53,16 +53,25 @@ impl Owed {
         self.originals.insert((endpoint, arrival))
     }
 
-    /// Only the head of a line is due; the others wait with no due time until a record promotes them.
-    pub(crate) async fn rows(self, tx: &mut Tx, context: &Context) -> Result<Vec<Vec<Value>>, Error> {
+    /// Only the head of a line is due; the others wait with no due time until a record promotes them. Says to whom
+    /// something is due.
+    pub(crate) async fn rows(
+        self,
+        tx: &mut Tx,
+        context: &Context,
+    ) -> Result<(Vec<Vec<Value>>, HashSet<EndpointId>), Error> {
         let newest = self.newest_of_lines(tx).await?;
         // A node whose clock is ahead may have been here before us: whoever comes later has the higher id.
         order::pass(&context.ids, newest.values().copied().max(), context.now);
         let mut occupied: HashSet<(i64, i64)> = newest.into_keys().collect();
+        let mut due = HashSet::new();
         let row = |owed: OwedRow| {
             let id: DeliveryId = context.ids.next(context.now);
             let is_head = owed.line.is_none_or(|line| occupied.insert((owed.endpoint.id.raw(), line)));
             let due_at = is_head.then_some(context.now);
+            if is_head {
+                due.insert(owed.endpoint.id);
+            }
             vec![
                 id.into(),
                 owed.event.into(),
@@ -75,7 +84,8 @@ impl Owed {
                 Value::Null,
             ]
         };
-        Ok(self.rows.into_iter().map(row).collect())
+        let rows = self.rows.into_iter().map(row).collect();
+        Ok((rows, due))
     }
 
     /// The lines in which somebody is waiting already, and the last of those who wait. Nobody may join or leave them

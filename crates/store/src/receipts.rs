@@ -109,6 +109,7 @@ impl Receipts<'_> {
         if done.adopted {
             routing::follow(&self.0.inner).await;
         }
+        self.0.inner.announce(&done.due);
         Ok(done.appended.first().copied())
     }
 }

@@ -9,12 +9,13 @@ use model::id::{DeliveryId, EndpointId};
 use model::retry::Next;
 use model::time::Timestamp;
 
+use crate::Inner;
 use crate::batch::{Batch, Batcher};
 use crate::db::{Column, Into, Tx};
 use crate::error::Error;
 use crate::leases::Lease;
+use crate::room::Kind;
 use crate::value::Value;
-use crate::{Inner, Queue};
 
 pub(crate) const ATTEMPTS: Into = Into {
     table: "attempts",
@@ -99,10 +100,8 @@ async fn record_all(inner: &Arc<Inner>, batch: Arc<Batch<Recorded, IsOurs>>) -> 
             Err(_) => inner.leases.unpin(one.id.raw(), one.lease.token),
         }
     }
-    let (recorded, promoted) = outcome?;
-    if promoted {
-        inner.wake(Queue::Deliveries);
-    }
+    let (recorded, due) = outcome?;
+    inner.announce(&due);
     Ok(recorded.into_iter().map(|ours| if ours { Ok(()) } else { Err(()) }).collect())
 }
 
@@ -117,7 +116,7 @@ async fn record(
     mut ours: Vec<bool>,
     now: Timestamp,
     embedded: bool,
-) -> Result<(Vec<bool>, bool), Error> {
+) -> Result<(Vec<bool>, Vec<(EndpointId, Kind)>), Error> {
     // Lines are locked before their rows are touched: an arrival that joins one must see it as we leave it.
     tx.lock(batch.iter().filter_map(|one| one.line).collect()).await?;
     let sql = "UPDATE deliveries SET state = ?2, retrying = ?3, attempts = attempts + ?4, due_at = ?5, lease = NULL,
@@ -125,7 +124,7 @@ async fn record(
     let mine: Vec<usize> = (0..batch.len()).filter(|at| ours[*at]).collect();
     let lists = mine.iter().map(|at| update_args(&batch[*at], embedded)).collect::<Vec<_>>();
     let touched = tx.execute_many(sql, &lists).await?;
-    let (mut attempts, mut ended) = (Vec::new(), Vec::new());
+    let (mut attempts, mut ended, mut due) = (Vec::new(), Vec::new(), Vec::new());
     for (at, touched) in mine.into_iter().zip(touched) {
         ours[at] = touched == 1;
         let one = &batch[at];
@@ -137,11 +136,14 @@ async fn record(
             Next::Dead(_) | Next::Unknown(_) => one.on_dead == OnDead::Skip,
             Next::RetryAt(_) => false,
         };
-        ended.extend(one.line.filter(|_| touched == 1 && lets_go).map(|line| (one.endpoint.raw(), line)));
+        ended.extend(one.line.filter(|_| touched == 1 && lets_go).map(|line| (one.endpoint, line)));
+        if matches!(one.next, Next::RetryAt(at) if at <= now) {
+            due.push((one.endpoint, Kind::Retry));
+        }
     }
     tx.insert_many(ATTEMPTS, attempts).await?;
-    let promoted = promote(tx, ended, now).await?;
-    Ok((ours, promoted))
+    due.extend(promote(tx, &ended, now).await?.into_iter().map(|endpoint| (endpoint, Kind::First)));
+    Ok((ours, due))
 }
 
 fn update_args(one: &Recorded, embedded: bool) -> Vec<Value> {
@@ -172,18 +174,22 @@ fn update_args(one: &Recorded, embedded: bool) -> Vec<Value> {
     ]
 }
 
-/// Makes the first that is waiting in each line due, and says whether there was one. It changes nothing in a line
-/// whose head is due already, or held.
-pub(crate) async fn promote(tx: &mut Tx, lines: Vec<(i64, i64)>, at: Timestamp) -> Result<bool, Error> {
+/// Makes the first that is waiting in each line due, and says for which endpoints there was one. It changes nothing in a
+/// line whose head is due already, or held.
+pub(crate) async fn promote(
+    tx: &mut Tx,
+    lines: &[(EndpointId, i64)],
+    at: Timestamp,
+) -> Result<Vec<EndpointId>, Error> {
     let sql = "UPDATE deliveries SET due_at = ?3 WHERE id = (SELECT min(id) FROM deliveries
             WHERE endpoint = ?1 AND line = ?2 AND state <= 2 AND line IS NOT NULL)
         AND state = 0 AND due_at IS NULL";
-    let lists: Vec<Vec<Value>> =
-        lines.into_iter().map(|(endpoint, line)| vec![endpoint.into(), line.into(), at.into()]).collect();
-    if lists.is_empty() {
-        return Ok(false);
+    if lines.is_empty() {
+        return Ok(Vec::new());
     }
-    Ok(tx.execute_many(sql, &lists).await?.contains(&1))
+    let args = |(endpoint, line): &(EndpointId, i64)| vec![(*endpoint).into(), (*line).into(), at.into()];
+    let touched = tx.execute_many(sql, &lines.iter().map(args).collect::<Vec<_>>()).await?;
+    Ok(lines.iter().zip(touched).filter(|(_, touched)| *touched == 1).map(|(line, _)| line.0).collect())
 }
 
 pub(crate) fn attempt_row(owner: i64, attempt: &Attempt) -> Vec<Value> {

@@ -67,6 +67,11 @@ impl Routing {
         self.endpoints.get(&id)
     }
 
+    /// Whether no two apps have endpoints.
+    pub(crate) fn is_of_one_app(&self) -> bool {
+        self.by_app.len() <= 1
+    }
+
     /// The endpoints of an app.
     pub fn endpoints_of(&self, app: AppId) -> &[Arc<Endpoint>] {
         self.by_app.get(&app).map_or(&[], Vec::as_slice)
@@ -137,6 +142,8 @@ pub(crate) async fn refresh(inner: &Arc<Inner>) -> Result<(), Error> {
         let newer = fresh.version >= held.version;
         if newer { Arc::new(fresh.clone()) } else { Arc::clone(held) }
     });
+    // Who was paused may have something due.
+    inner.ahead.look_everywhere();
     Ok(())
 }
 

@@ -1,13 +1,12 @@
 //! Replays, retries, cancellations and attempts.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use model::delivery::{Attempt, AttemptOf, Phases};
 use model::endpoint::OnDead;
 use model::retry::Next;
 use serde_json::{Value, json};
-use store::claims::Claimed;
+use store::claims::{Claimed, Wish};
 use store::records::Recorded;
 
 use crate::scene::{Scene, ids, text};
@@ -15,7 +14,7 @@ use crate::scene::{Scene, ids, text};
 /// Attempts everything that is due once, and lets it die.
 pub(crate) async fn let_die(scene: &Scene) -> usize {
     let claimed =
-        scene.store.deliveries().claim(100, HashMap::new(), Duration::from_secs(60)).await.expect("a claim");
+        scene.store.deliveries().claim(Wish::new(100, Duration::from_secs(60))).await.expect("a claim");
     let count = claimed.len();
     for one in claimed {
         record(scene, one, OnDead::Skip, Next::Dead("no attempts left: 500".to_owned())).await;
@@ -140,7 +139,7 @@ async fn what_stands_at_the_head_of_its_line_is_attempted_now() {
     for number in 0..2 {
         scene.whatsapp_message(&source, "s", "200", &format!("wamid.{number}")).await;
     }
-    let claimed = scene.store.deliveries().claim(10, HashMap::new(), Duration::from_secs(60)).await;
+    let claimed = scene.store.deliveries().claim(Wish::new(10, Duration::from_secs(60))).await;
     let [head] = claimed.expect("a claim").try_into().expect("only the head is due");
     record(&scene, head, OnDead::Hold, Next::Dead("no attempts left".to_owned())).await;
     let held = listed(&scene, "status=held").await.remove(0);
@@ -152,7 +151,7 @@ async fn what_stands_at_the_head_of_its_line_is_attempted_now() {
     scene.post(&format!("/v1/endpoints/{endpoint}/pause"), Value::Null).await.ok();
     retry(&held).await.problem(409, "conflict");
     scene.post(&format!("/v1/endpoints/{endpoint}/resume"), Value::Null).await.ok();
-    let claimed = scene.store.deliveries().claim(10, HashMap::new(), Duration::from_secs(60)).await;
+    let claimed = scene.store.deliveries().claim(Wish::new(10, Duration::from_secs(60))).await;
     let [head] = claimed.expect("a claim").try_into().expect("the head is due");
     record(&scene, head, OnDead::Hold, Next::Delivered).await;
     retry(&held).await.problem(409, "conflict");

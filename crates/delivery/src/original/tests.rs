@@ -1,6 +1,5 @@
 //! What an endpoint of format `platform` gets of a request that is not all its own.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use platforms::http::Incoming;
 use serde_json::{Value, json};
 use store::Store;
 use store::arrivals::{Arrival, Request, Verdict};
+use store::claims::Wish;
 use store::events::EventFilter;
 use testkit::place::{Engine, Place};
 use testkit::scene::{Scene, open};
@@ -113,7 +113,7 @@ impl Stage {
         for event in self.events_of(app, event_type).await? {
             self.store.replays().event(event.id, endpoint).await?;
         }
-        let claimed = self.store.deliveries().claim(100, HashMap::new(), Duration::from_secs(30)).await?;
+        let claimed = self.store.deliveries().claim(Wish::new(100, Duration::from_secs(30))).await?;
         let own: Vec<Claimed> = claimed.into_iter().filter(|one| one.endpoint.id == endpoint).collect();
         anyhow::ensure!(!own.is_empty(), "nothing is due");
         Ok(own)

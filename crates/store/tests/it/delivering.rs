@@ -9,7 +9,7 @@ use model::id::EndpointId;
 use model::retry::Next;
 use store::Error;
 use store::arrivals::{Arrival, Verdict};
-use store::claims::Busy;
+use store::claims::{Busy, Wish};
 
 use crate::engine::on_every_engine;
 use crate::scene::{LEASE, Scene, dead, message, recorded};
@@ -98,8 +98,9 @@ async fn an_endpoint_gets_no_more_than_its_concurrency_counting_what_is_under_wa
     on_every_engine(async |scene| {
         let endpoint = scene.endpoint().await;
         receive_many(&scene, "m", 30).await;
-        let claim =
-            async |busy: Busy| scene.deliveries().claim(100, busy, LEASE).await.expect("a claim").len();
+        let claim = async |busy: Busy| {
+            scene.deliveries().claim(Wish { busy, ..Wish::new(100, LEASE) }).await.expect("a claim").len()
+        };
         assert_eq!(claim(Busy::from([(endpoint.id, (7, 0))])).await, 3);
         assert_eq!(claim(Busy::from([(endpoint.id, (10, 0))])).await, 0);
         assert_eq!(claim(Busy::new()).await, 10);
@@ -134,7 +135,7 @@ async fn retries_never_take_the_first_attempts_share() {
         assert_eq!(retries.len(), 5, "half of the places, though nobody else wants them");
         receive_many(&scene, "new", 20).await;
         let busy = Busy::from([(endpoint.id, (5, 5))]);
-        let firsts = scene.deliveries().claim(100, busy, LEASE).await.expect("a claim");
+        let firsts = scene.deliveries().claim(Wish { busy, ..Wish::new(100, LEASE) }).await.expect("a claim");
         assert_eq!(firsts.iter().filter(|one| one.attempts == 0).count(), 5);
         assert_eq!(firsts.len(), 5);
     })

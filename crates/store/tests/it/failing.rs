@@ -12,7 +12,7 @@ use model::receipt::Reason;
 use model::retry::Next;
 use store::arrivals::Verdict;
 use store::audit::Act;
-use store::claims::Busy;
+use store::claims::Wish;
 use store::replays::DeadFilter;
 use store::retention::Keep;
 use store::{Error, Store};
@@ -121,7 +121,7 @@ async fn a_claim_and_a_record_happen_or_do_not() {
         let source = scene.source().await;
         scene.endpoint().await;
         scene.receive(&source, vec![message("m1", "ana"), message("m2", "ana"), message("m3", "leo")]).await;
-        let claim = async || scene.deliveries().claim(10, Busy::new(), LEASE).await;
+        let claim = async || scene.deliveries().claim(Wish::new(10, LEASE)).await;
         let claimed = sweep(&scene, "claim", claim).await;
         assert_eq!(claimed.len(), 2, "what a failed claim took is free again");
         let record = recorded(&scene, &claimed[0], Next::Delivered);

@@ -3,6 +3,7 @@
 mod access;
 mod arriving;
 mod auditing;
+mod claiming;
 mod conversing;
 mod damage;
 mod delivering;

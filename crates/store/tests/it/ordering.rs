@@ -58,7 +58,7 @@ async fn run(scene: &Scene, seed: u64) {
                 });
                 scene.receive(&source, events.collect()).await;
             }
-            1 => seen.claimed(scene.claim(1 + dice.below(5) as u32).await),
+            1 => seen.claimed(scene.claim(1 + dice.below(5) as usize).await),
             2 => scene.clock.advance(Duration::from_millis(dice.below(900))),
             _ if seen.under_way.is_empty() => {}
             _ => {

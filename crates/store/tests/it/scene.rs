@@ -16,7 +16,7 @@ use model::retry::Next;
 use model::source::{Settings, Source, UnknownAccounts};
 use model::time::{Clock, ManualClock, Timestamp};
 use store::arrivals::{Appended, Arrival, Request, Verdict};
-use store::claims::{Busy, Claimed};
+use store::claims::{Claimed, Wish};
 use store::conversations::ConversationFilter;
 use store::deliveries::DeliveryFilter;
 use store::events::EventFilter;
@@ -121,8 +121,8 @@ impl Scene {
         self.arrivals().append(arrival(source, Verdict::Genuine(events.into()))).await
     }
 
-    pub(crate) async fn claim(&self, limit: u32) -> Vec<Claimed> {
-        self.deliveries().claim(limit, Busy::new(), LEASE).await.expect("a claim")
+    pub(crate) async fn claim(&self, limit: usize) -> Vec<Claimed> {
+        self.deliveries().claim(Wish::new(limit, LEASE)).await.expect("a claim")
     }
 
     pub(crate) async fn record(&self, claimed: &Claimed, next: Next) -> Result<(), Error> {
