@@ -32,6 +32,6 @@ bench *arguments:
 review:
     cargo insta review
 
-# Checks licences, advisories and sources of dependencies; needs cargo-deny.
+# Checks licences, advisories and sources of dependencies; the advisories are fetched from GitHub.
 deny:
-    cargo deny check
+    scripts/deny all

@@ -7,6 +7,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use control::idempotency::Claim;
 use control::{Control, Words};
+use http::header::ETAG;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -32,7 +33,8 @@ impl<S: Sync> FromRequestParts<S> for Key {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Key, Problem> {
         let Some(value) = parts.headers.get(IDEMPOTENCY_KEY) else { return Ok(Key(None)) };
-        let key = value.to_str().ok().filter(|key| (1..=KEY_BYTES_MAX).contains(&key.len()));
+        let is_plain = |key: &&str| key.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+        let key = value.to_str().ok().filter(is_plain).filter(|key| (1..=KEY_BYTES_MAX).contains(&key.len()));
         let key = key.ok_or_else(|| {
             let words = Words::new(
                 format!("Idempotency-Key has 1 to {KEY_BYTES_MAX} plain characters"),
@@ -49,6 +51,9 @@ impl<S: Sync> FromRequestParts<S> for Key {
 struct Given {
     status: u16,
     body: Value,
+    /// The version it showed, where it showed one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    etag: Option<String>,
 }
 
 /// Answers a request with a key from memory, or lets it pass and remembers what came of it.
@@ -90,7 +95,8 @@ async fn read(response: Response) -> Result<(Response, Option<String>), Problem>
     for name in SHOWN_ONCE {
         body.as_object_mut().and_then(|members| members.remove(name));
     }
-    let given = serde_json::to_string(&Given { status: parts.status.as_u16(), body }).ok();
+    let etag = parts.headers.get(ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
+    let given = serde_json::to_string(&Given { status: parts.status.as_u16(), body, etag }).ok();
     Ok((Response::from_parts(parts, Body::from(bytes)), given))
 }
 
@@ -101,6 +107,8 @@ fn replayed(given: &str) -> Result<Response, Problem> {
         Value::Null => status.into_response(),
         body => (status, Json(body)).into_response(),
     };
+    let etag = given.etag.and_then(|tag| HeaderValue::from_str(&tag).ok());
+    response.headers_mut().extend(etag.map(|tag| (ETAG, tag)));
     response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     Ok(response)
 }

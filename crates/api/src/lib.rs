@@ -6,6 +6,7 @@ mod auth;
 mod body;
 mod idempotency;
 mod language;
+mod members;
 pub mod openapi;
 mod page;
 mod problem;

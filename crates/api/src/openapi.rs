@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use utoipa::openapi::path::{
     HttpMethod, Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, PathItem,
 };
-use utoipa::openapi::request_body::RequestBodyBuilder;
+use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::schema::{ComponentsBuilder, ObjectBuilder, Ref, Schema, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
@@ -13,6 +13,7 @@ use utoipa::openapi::{
     ResponseBuilder,
 };
 
+use crate::members;
 use crate::problem::ProblemView;
 use crate::route::{Route, Shape};
 use crate::router::routes;
@@ -32,6 +33,7 @@ pub fn document() -> OpenApi {
         let item = PathItem::new(method(route), operation(route));
         items.entry(route.path).and_modify(|held| held.merge_operations(item.clone())).or_insert(item);
     }
+    schemas.iter_mut().for_each(|(name, schema)| members::complete(name, schema));
     let paths = items.into_iter().fold(PathsBuilder::new(), |paths, (path, item)| paths.path(path, item));
     let bearer = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
     let components =
@@ -67,28 +69,47 @@ fn method(route: &Route) -> HttpMethod {
 }
 
 fn operation(route: &Route) -> Operation {
-    let tag = route.path.trim_start_matches("/v1").split('/').nth(1).unwrap_or_default();
     let id = route.summary.to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_");
-    let body =
-        route.body.as_ref().map(|shape| RequestBodyBuilder::new().content(JSON, content(shape)).build());
-    let mut operation = OperationBuilder::new()
-        .tag(tag)
+    let operation = OperationBuilder::new()
+        .tag(noun(route))
         .summary(Some(route.summary))
         .operation_id(Some(id))
-        .request_body(body)
+        .request_body(route.body.as_ref().map(body))
         .response(route.status.to_string(), answer(route))
         .response("default", response("A problem.", PROBLEM_JSON, Some(&problem())));
-    if route.path.contains("{id}") {
-        operation = operation.parameter(text_parameter("id", ParameterIn::Path, Required::True));
+    parameters(route).into_iter().fold(operation, OperationBuilder::parameter).build()
+}
+
+/// What a route is about, in the plural of its path.
+fn noun(route: &Route) -> &'static str {
+    route.path.trim_start_matches("/v1").split('/').nth(1).unwrap_or_default()
+}
+
+/// A body; it may be left out where nothing in it must be there.
+fn body(shape: &Shape) -> RequestBody {
+    let needs = |(name, schema): &(String, RefOr<Schema>)| {
+        *name == shape.name
+            && matches!(schema, RefOr::T(Schema::Object(object)) if !object.required.is_empty())
+    };
+    let required = if shape.schemas.iter().any(needs) { Required::True } else { Required::False };
+    RequestBodyBuilder::new().content(JSON, content(shape)).required(Some(required)).build()
+}
+
+/// What a route is asked with beside its body.
+fn parameters(route: &Route) -> Vec<Parameter> {
+    let is_post = route.method == http::Method::POST;
+    let own = [
+        route.path.contains("{id}").then(|| text_parameter("id", ParameterIn::Path, Required::True)),
+        is_post.then(|| text_parameter("Idempotency-Key", ParameterIn::Header, Required::False)),
+        route.is_conditional.then(|| text_parameter("If-Match", ParameterIn::Header, Required::False)),
+    ];
+    let mut all: Vec<Parameter> = own.into_iter().flatten().chain(route.query.iter().cloned()).collect();
+    for parameter in &mut all {
+        if let Some(schema) = &mut parameter.schema {
+            members::complete_parameter(noun(route), &parameter.name, schema);
+        }
     }
-    if route.method == http::Method::POST {
-        operation =
-            operation.parameter(text_parameter("Idempotency-Key", ParameterIn::Header, Required::False));
-    }
-    if route.method == http::Method::PATCH && route.is_versioned {
-        operation = operation.parameter(text_parameter("If-Match", ParameterIn::Header, Required::False));
-    }
-    route.query.iter().cloned().fold(operation, OperationBuilder::parameter).build()
+    all
 }
 
 fn answer(route: &Route) -> Response {

@@ -14,7 +14,7 @@ use crate::problem::Problem;
 const LIMIT_DEFAULT: u32 = 50;
 
 /// What a cursor's text begins with.
-enum Cursor {}
+pub(crate) enum Cursor {}
 
 impl Kind for Cursor {
     const PREFIX: &'static str = "cur";

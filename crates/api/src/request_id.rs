@@ -4,6 +4,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use control::Control;
+use http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue};
 
 use crate::language;
@@ -30,8 +31,12 @@ pub(crate) async fn name(State(control): State<Control>, request: Request, next:
     if response.status().is_server_error() {
         tracing::error!(request_id = id, %method, path, status = response.status().as_u16(), "request failed");
     }
+    let headers = response.headers_mut();
+    // Answers hold secrets, once, and what people wrote: nothing between us and the caller keeps or reinterprets them.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if let Ok(value) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(X_REQUEST_ID, value);
+        headers.insert(X_REQUEST_ID, value);
     }
     response
 }

@@ -74,6 +74,8 @@ pub(crate) struct Route {
     pub(crate) sees_to_keys: bool,
     /// Whether its answer has a version.
     pub(crate) is_versioned: bool,
+    /// Whether it changes what has a version, so that the version it is for may be named.
+    pub(crate) is_conditional: bool,
     /// Who answers.
     pub(crate) handler: MethodRouter<Control>,
 }
@@ -133,6 +135,7 @@ impl Route {
             budget: Budget::Requests,
             sees_to_keys: false,
             is_versioned: false,
+            is_conditional: false,
             handler,
         }
     }
@@ -175,6 +178,11 @@ impl Route {
     /// Gives what has a version, which a change of it may name.
     pub(crate) fn versioned(self) -> Route {
         Route { is_versioned: true, ..self }
+    }
+
+    /// Changes what has a version, if it is still the one named.
+    pub(crate) fn conditional(self) -> Route {
+        Route { is_conditional: true, ..self }
     }
 
     /// Is paid from the budget of replays.

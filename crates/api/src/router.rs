@@ -69,7 +69,8 @@ fn places() -> Vec<Route> {
         Route::patch("/v1/apps/{id}", Configure, "Rename an app", apps::rename)
             .takes::<apps::NameApp>()
             .gives::<apps::AppView>()
-            .versioned(),
+            .versioned()
+            .conditional(),
     ]
 }
 
@@ -88,8 +89,9 @@ fn sources_and_accounts() -> Vec<Route> {
         Route::patch("/v1/sources/{id}", Configure, "Change a source", sources::update)
             .takes::<sources::UpdateSource>()
             .gives::<sources::SourceView>()
-            .versioned(),
-        Route::delete("/v1/sources/{id}", Configure, "Delete a source", sources::delete),
+            .versioned()
+            .conditional(),
+        Route::delete("/v1/sources/{id}", Configure, "Delete a source", sources::delete).conditional(),
         Route::post(
             "/v1/sources/{id}/rotate-secret",
             ChangeSecrets,
@@ -97,7 +99,8 @@ fn sources_and_accounts() -> Vec<Route> {
             sources::rotate,
         )
         .takes::<sources::RotateSecret>()
-        .gives::<sources::RotatedView>(),
+        .gives::<sources::RotatedView>()
+        .conditional(),
         Route::get("/v1/accounts", Read, "List accounts", accounts::list)
             .asks::<accounts::List>()
             .lists::<accounts::AccountView>(),
@@ -111,7 +114,8 @@ fn sources_and_accounts() -> Vec<Route> {
         Route::patch("/v1/accounts/{id}", Configure, "Change an account", accounts::update)
             .takes::<accounts::UpdateAccount>()
             .gives::<accounts::AccountView>()
-            .versioned(),
+            .versioned()
+            .conditional(),
     ]
 }
 
@@ -130,14 +134,17 @@ fn endpoints_and_deliveries() -> Vec<Route> {
         Route::patch("/v1/endpoints/{id}", Configure, "Change an endpoint", endpoints::update)
             .takes::<endpoints::UpdateEndpoint>()
             .gives::<endpoints::EndpointView>()
-            .versioned(),
-        Route::delete("/v1/endpoints/{id}", Configure, "Delete an endpoint", endpoints::delete),
+            .versioned()
+            .conditional(),
+        Route::delete("/v1/endpoints/{id}", Configure, "Delete an endpoint", endpoints::delete).conditional(),
         Route::post("/v1/endpoints/{id}/pause", Operate, "Pause an endpoint", endpoints::pause)
             .gives::<endpoints::EndpointView>()
-            .versioned(),
+            .versioned()
+            .conditional(),
         Route::post("/v1/endpoints/{id}/resume", Operate, "Resume an endpoint", endpoints::resume)
             .gives::<endpoints::EndpointView>()
-            .versioned(),
+            .versioned()
+            .conditional(),
         Route::post(
             "/v1/endpoints/{id}/rotate-secret",
             ChangeSecrets,
@@ -145,7 +152,8 @@ fn endpoints_and_deliveries() -> Vec<Route> {
             endpoints::rotate,
         )
         .takes::<endpoints::RotateKey>()
-        .gives::<endpoints::RotatedKeyView>(),
+        .gives::<endpoints::RotatedKeyView>()
+        .conditional(),
         Route::get("/v1/deliveries", Read, "List deliveries", deliveries::list)
             .asks::<deliveries::List>()
             .lists::<deliveries::DeliveryView>(),

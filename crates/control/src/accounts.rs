@@ -45,6 +45,7 @@ impl Accounts<'_> {
     pub async fn create(&self, actor: &Actor, new: NewAccount) -> Result<Versioned<Account>, Error> {
         actor.must(Action::Configure)?;
         let source = self.0.sources().find(actor, new.source).await?.thing;
+        self.0.sources().must_be_unshared(actor, source.id)?;
         if new.address.len() > 200 || new.address.chars().any(char::is_control) {
             let words = Words::new(
                 "an address has at most 200 characters",

@@ -1,5 +1,6 @@
 //! What people type, checked: names, paths, addresses, headers, schedules.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
@@ -9,13 +10,15 @@ use url::Url;
 use crate::error::{Error, Words};
 
 /// The longest name, in characters.
-const NAME_MAX: usize = 100;
+pub const NAME_MAX: usize = 100;
 /// The longest path of a source, in bytes.
 const PATH_MAX: usize = 200;
 /// The longest URL, in bytes.
 const URL_MAX: usize = 2_000;
 /// How long a rotated secret stays good beside its successor, unless the operator says less.
 pub(crate) const OVERLAP_MAX: Duration = Duration::from_secs(24 * 3600);
+/// How many seconds of it an operator may ask for.
+pub const OVERLAP_S: RangeInclusive<u64> = 0..=OVERLAP_MAX.as_secs();
 /// First parts of paths that are ours.
 const OUR_PATHS: [&str; 12] = [
     "in",
@@ -141,7 +144,7 @@ pub(crate) fn headers(headers: &[(String, String)]) -> Result<(), Error> {
 }
 
 /// A number within bounds.
-pub(crate) fn within(value: u64, bounds: std::ops::RangeInclusive<u64>, field: &str) -> Result<(), Error> {
+pub(crate) fn within(value: u64, bounds: RangeInclusive<u64>, field: &str) -> Result<(), Error> {
     if bounds.contains(&value) {
         return Ok(());
     }
@@ -152,7 +155,7 @@ pub(crate) fn within(value: u64, bounds: std::ops::RangeInclusive<u64>, field: &
 /// When a rotated secret stops being good: after the overlap asked for, at most [`OVERLAP_MAX`] from now.
 pub(crate) fn overlap_end(asked: Option<Duration>, now: Timestamp) -> Result<Timestamp, Error> {
     let overlap = asked.unwrap_or(OVERLAP_MAX);
-    within(overlap.as_secs(), 0..=OVERLAP_MAX.as_secs(), "overlap_s")?;
+    within(overlap.as_secs(), OVERLAP_S, "overlap_s")?;
     Ok(now.plus(overlap))
 }
 

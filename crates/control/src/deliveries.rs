@@ -7,7 +7,7 @@ use model::page::{Page, PageRequest};
 pub use store::deliveries::DeliveryFilter;
 use store::routing::Routing;
 
-use crate::{Action, Actor, Control, Error};
+use crate::{Action, Actor, Control, Error, masked};
 
 /// Deliveries.
 pub struct Deliveries<'c>(&'c Control);
@@ -44,7 +44,8 @@ impl Deliveries<'_> {
     pub async fn attempts(&self, actor: &Actor, id: DeliveryId) -> Result<Vec<Attempt>, Error> {
         actor.must(Action::Read)?;
         self.find(actor, id).await?;
-        Ok(self.0.store.deliveries().attempts(AttemptOf::Delivery(id)).await?)
+        let attempts = self.0.store.deliveries().attempts(AttemptOf::Delivery(id)).await?;
+        Ok(attempts.into_iter().map(masked::attempt).collect())
     }
 
     /// Calls off a delivery that has not arrived.

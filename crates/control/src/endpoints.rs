@@ -1,5 +1,6 @@
 //! Endpoints: where events of an app are delivered.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use base64::Engine;
@@ -9,11 +10,16 @@ use model::id::{AppId, EndpointId};
 use model::page::{Page, PageRequest};
 use model::retry::{RETRIES_MAX, RetryPolicy};
 use model::secret::{Key, Secret, rotate};
+use url::Url;
 
 use crate::listing::page_of;
 use crate::version::{Expected, Versioned, until_fresh};
 use crate::{Action, Actor, Control, Error, Words, check};
 
+/// How many deliveries to one endpoint may be under way at a time.
+pub const CONCURRENCY: RangeInclusive<u64> = 1..=100;
+/// How many seconds a whole exchange may take.
+pub const TIMEOUT_S: RangeInclusive<u64> = 1..=60;
 /// What a symmetric secret of Standard Webhooks begins with.
 const SECRET_PREFIX: &str = "whsec_";
 /// The most entries in each list of a subscription.
@@ -109,8 +115,8 @@ impl EndpointSettings {
         check::name(&self.name, "name")?;
         check::url(&self.url, self.allow_http)?;
         check::headers(&self.headers)?;
-        check::within(u64::from(self.concurrency), 1..=100, "concurrency")?;
-        check::within(self.timeout.as_secs(), 1..=60, "timeout_s")?;
+        check::within(u64::from(self.concurrency), CONCURRENCY, "concurrency")?;
+        check::within(self.timeout.as_secs(), TIMEOUT_S, "timeout_s")?;
         check::at_most(&self.retry.waits, RETRIES_MAX, "retry")?;
         check::at_most(&self.subscription.types, SUBSCRIPTION_MAX, "types")?;
         check::at_most(&self.subscription.sources, SUBSCRIPTION_MAX, "sources")?;
@@ -150,9 +156,11 @@ impl Endpoints<'_> {
         until_fresh(|| async {
             let mut found = self.find(actor, id).await?;
             expected.check(found.version)?;
-            let mut settings = EndpointSettings::of(&found.thing);
+            let before = EndpointSettings::of(&found.thing);
+            let mut settings = before.clone();
             change(&mut settings);
             settings.check()?;
+            may_send_there(actor, &before, &settings)?;
             self.check_subscription(found.thing.app, &settings.subscription).await?;
             settings.apply(&mut found.thing);
             self.replace(actor, found, "endpoint.update").await
@@ -161,20 +169,32 @@ impl Endpoints<'_> {
     }
 
     /// Removes an endpoint; what is still owed to it is cancelled.
-    pub async fn delete(&self, actor: &Actor, id: EndpointId) -> Result<(), Error> {
+    pub async fn delete(&self, actor: &Actor, id: EndpointId, expected: &Expected) -> Result<(), Error> {
         actor.must(Action::Configure)?;
-        let app = self.find(actor, id).await?.thing.app;
-        Ok(self.0.acting(actor, Some(app), "endpoint.delete", &id).endpoints().remove(id).await?)
+        let found = self.find(actor, id).await?;
+        expected.check(found.version)?;
+        let store = self.0.acting(actor, Some(found.thing.app), "endpoint.delete", &id);
+        Ok(store.endpoints().remove(id).await?)
     }
 
     /// Holds its deliveries.
-    pub async fn pause(&self, actor: &Actor, id: EndpointId) -> Result<Versioned<Endpoint>, Error> {
-        self.set_state(actor, id, EndpointState::Paused, "endpoint.pause").await
+    pub async fn pause(
+        &self,
+        actor: &Actor,
+        id: EndpointId,
+        expected: &Expected,
+    ) -> Result<Versioned<Endpoint>, Error> {
+        self.set_state(actor, id, expected, (EndpointState::Paused, "endpoint.pause")).await
     }
 
     /// Lets deliveries go on, whether a person paused it or its failures disabled it.
-    pub async fn resume(&self, actor: &Actor, id: EndpointId) -> Result<Versioned<Endpoint>, Error> {
-        self.set_state(actor, id, EndpointState::Enabled, "endpoint.resume").await
+    pub async fn resume(
+        &self,
+        actor: &Actor,
+        id: EndpointId,
+        expected: &Expected,
+    ) -> Result<Versioned<Endpoint>, Error> {
+        self.set_state(actor, id, expected, (EndpointState::Enabled, "endpoint.resume")).await
     }
 
     /// Gives an endpoint a new key; those before it sign along for the overlap. Returns the secret, which is shown
@@ -183,14 +203,15 @@ impl Endpoints<'_> {
         &self,
         actor: &Actor,
         id: EndpointId,
-        given: Option<Secret>,
-        overlap: Option<Duration>,
+        expected: &Expected,
+        (given, overlap): (Option<Secret>, Option<Duration>),
     ) -> Result<Secret, Error> {
         actor.must(Action::ChangeSecrets)?;
         let now = self.0.now();
         let end = check::overlap_end(overlap, now)?;
         until_fresh(|| async {
             let mut found = self.find(actor, id).await?;
+            expected.check(found.version)?;
             let secret = self.secret(given.clone(), found.thing.format)?;
             rotate(&mut found.thing.keys, secret.clone(), end, now);
             self.replace(actor, found, "endpoint.rotate_secret").await?;
@@ -217,12 +238,14 @@ impl Endpoints<'_> {
         &self,
         actor: &Actor,
         id: EndpointId,
-        state: EndpointState,
-        action: &str,
+        expected: &Expected,
+        (state, action): (EndpointState, &str),
     ) -> Result<Versioned<Endpoint>, Error> {
         actor.must(Action::Operate)?;
-        let app = self.find(actor, id).await?.thing.app;
-        self.0.acting(actor, Some(app), action, &id).endpoints().set_state(id, state, None).await?;
+        let found = self.find(actor, id).await?;
+        expected.check(found.version)?;
+        let store = self.0.acting(actor, Some(found.thing.app), action, &id);
+        store.endpoints().set_state(id, state, None).await?;
         self.find(actor, id).await
     }
 
@@ -281,6 +304,18 @@ impl Endpoints<'_> {
         );
         Err(Error::invalid("secret", words))
     }
+}
+
+/// Refuses to send what is secret elsewhere than before, unless the actor may change secrets: they could have it sent to
+/// themselves. Headers along with a delivery may be secrets, and some platforms' proof is the key itself.
+fn may_send_there(actor: &Actor, before: &EndpointSettings, after: &EndpointSettings) -> Result<(), Error> {
+    let origin = |settings: &EndpointSettings| Url::parse(&settings.url).ok().map(|url| url.origin());
+    let keeps_header = after.headers.iter().any(|header| before.headers.contains(header));
+    let is_elsewhere = origin(before) != origin(after);
+    if is_elsewhere && (keeps_header || after.format == Format::Platform) {
+        return actor.must(Action::ChangeSecrets);
+    }
+    Ok(())
 }
 
 /// Whether a secret fits the format: of Standard Webhooks, or, in a platform's format, any text.

@@ -64,6 +64,13 @@ impl Messages<'_> {
                 return Err(Error::invalid("to", Words::new("say who gets it", "indica quién lo recibe")));
             }
         };
+        if to.address().is_empty() || to.address().chars().any(char::is_control) {
+            let words = Words::new(
+                "a number, jid or chat id in one line",
+                "un número, jid o id de chat en una línea",
+            );
+            return Err(Error::invalid("to", words));
+        }
         let conversation = match conversation {
             Some(conversation) => Some(conversation),
             None => self.0.store.conversations().with(account.app, account.id, names(&to)).await?,

@@ -18,7 +18,7 @@ use store::arrivals::{Arrival, Request, Verdict};
 pub use store::arrivals::Appended;
 pub use store::receipts::{Came, ReceiptFilter};
 
-use crate::{Action, Actor, Control, Error};
+use crate::{Action, Actor, Control, Error, masked};
 
 /// Receipts.
 pub struct Receipts<'c>(&'c Control);
@@ -49,13 +49,13 @@ struct Stored {
 }
 
 impl Receipts<'_> {
-    /// One receipt.
+    /// One receipt, without credentials in its path.
     pub async fn get(&self, actor: &Actor, id: ReceiptId) -> Result<Receipt, Error> {
         actor.must(Action::Read)?;
-        self.find(actor, id).await
+        Ok(self.shown(self.find(actor, id).await?))
     }
 
-    /// What came in a request, credentials in the body masked; `None` when retention has removed it. Looking is audited.
+    /// What came in a request, credentials masked; `None` when retention has removed it. Looking is audited.
     pub async fn came(&self, actor: &Actor, id: ReceiptId) -> Result<Option<Came>, Error> {
         actor.must(Action::Read)?;
         let receipt = self.find(actor, id).await?;
@@ -63,9 +63,7 @@ impl Receipts<'_> {
         let app = self.app_of(&receipt);
         self.0.audit_view(actor, app, "receipt.view", &id).await;
         let came = self.0.store.receipts().came(id).await?;
-        let source = receipt.source.and_then(|id| self.0.store.routing().source(id).cloned());
-        let platform = source.as_ref().map(|source| source.platform.as_str());
-        Ok(came.map(|came| Came { body: registry::redacted(platform, came.body.clone()), ..came }))
+        Ok(came.map(|came| masked::came(self.source_of(&receipt).as_deref(), came)))
     }
 
     /// Receipts, newest first. Who is bound to an app sees those of its sources.
@@ -77,7 +75,7 @@ impl Receipts<'_> {
     ) -> Result<Page<Receipt>, Error> {
         actor.must(Action::Read)?;
         let filter = ReceiptFilter { app: actor.narrowed(filter.app)?, ..filter };
-        Ok(self.0.store.receipts().list(filter, page).await?)
+        Ok(self.0.store.receipts().list(filter, page).await?.map(|receipt| self.shown(receipt)))
     }
 
     /// Runs the platform's verification on the stored bytes with today's secrets. Changes nothing.
@@ -121,20 +119,22 @@ impl Receipts<'_> {
         if !matches!(receipt.state, ReceiptState::Rejected | ReceiptState::Unrouted) {
             return Err(not_open());
         }
-        let source = receipt.source.and_then(|id| self.0.store.routing().source(id).cloned());
-        let source = source.ok_or_else(|| {
+        let source = self.source_of(&receipt).ok_or_else(|| {
             Error::conflict(
                 "it reached no source that is still there",
                 "no llegó a ninguna fuente que aún exista",
             )
         })?;
         let platform = registry::find(&source.platform).ok_or(Error::NotFound("platform"))?;
-        let came = self.0.store.receipts().came(id).await?.filter(|came| came.intact).ok_or_else(|| {
+        let came = self.0.store.receipts().came(id).await?.ok_or_else(|| {
             Error::conflict(
-                "its body is no longer kept, or damaged",
-                "su cuerpo ya no se guarda o está dañado",
+                "its body is not kept: of refused requests only so many bytes are, and no body is kept for ever; the sender must send it again",
+                "su cuerpo no se guarda: de las peticiones rechazadas solo se guarda una cantidad limitada de bytes y ningún cuerpo se guarda para siempre; el emisor debe enviarla de nuevo",
             )
         })?;
+        if !came.intact {
+            return Err(Error::conflict("its body is damaged", "su cuerpo está dañado"));
+        }
         let incoming = incoming(&receipt, &came)
             .ok_or_else(|| Error::conflict("its headers are damaged", "sus cabeceras están dañadas"))?;
         Ok(Stored { receipt, source, platform, came, incoming })
@@ -156,7 +156,16 @@ impl Receipts<'_> {
     }
 
     fn app_of(&self, receipt: &Receipt) -> Option<AppId> {
-        receipt.source.and_then(|id| self.0.store.routing().source(id).map(|source| source.app))
+        self.source_of(receipt).map(|source| source.app)
+    }
+
+    fn source_of(&self, receipt: &Receipt) -> Option<Arc<Source>> {
+        receipt.source.and_then(|id| self.0.store.routing().source(id).cloned())
+    }
+
+    fn shown(&self, receipt: Receipt) -> Receipt {
+        let source = self.source_of(&receipt);
+        masked::receipt(source.as_deref(), receipt)
     }
 }
 
@@ -230,5 +239,6 @@ fn request(receipt: Receipt, came: Came) -> Request {
         peer: receipt.peer,
         headers: came.headers,
         body: came.body,
+        is_whole: true,
     }
 }

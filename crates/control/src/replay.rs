@@ -1,6 +1,9 @@
 //! Replays: existing events delivered again, as new deliveries under the same event id.
 
+use model::delivery::DeliveryState;
 use model::id::{DeliveryId, EndpointId, EventId};
+use model::page::{LIMIT_MAX, PageRequest};
+use store::deliveries::DeliveryFilter;
 use store::replays::Replayed;
 pub use store::replays::{DeadFilter, Step};
 
@@ -31,7 +34,7 @@ impl Replays<'_> {
         made(store.replays().delivery(id, again).await?)
     }
 
-    /// Owes an event to an endpoint of its app, whether it was owed before or not.
+    /// Owes an event to an endpoint of its app, whether it was owed before or not, unless it is on its way there.
     pub async fn event(
         &self,
         actor: &Actor,
@@ -44,8 +47,20 @@ impl Replays<'_> {
         if to.app != found.app {
             return Err(Error::NotFound("endpoint"));
         }
+        if self.is_on_its_way(event, endpoint).await? {
+            return made(Replayed::OnItsWay);
+        }
         let store = self.0.acting(actor, Some(found.app), "event.replay", &format!("{event} {endpoint}"));
         made(store.replays().event(event, endpoint).await?)
+    }
+
+    async fn is_on_its_way(&self, event: EventId, endpoint: EndpointId) -> Result<bool, Error> {
+        let of_both =
+            DeliveryFilter { event: Some(event), endpoint: Some(endpoint), ..DeliveryFilter::default() };
+        let latest = self.0.store.deliveries().list(of_both, PageRequest::newest(LIMIT_MAX)).await?;
+        let is_owed =
+            |state| matches!(state, DeliveryState::Pending | DeliveryState::InFlight | DeliveryState::Held);
+        Ok(latest.items.iter().any(|delivery| is_owed(delivery.state)))
     }
 
     /// Replays dead deliveries that were not replayed before, newest first: at most `limit` of those older than `before`,

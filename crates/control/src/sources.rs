@@ -1,5 +1,6 @@
 //! Sources: the configured places webhooks come in, and their secrets.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -13,6 +14,8 @@ use crate::listing::page_of;
 use crate::version::{Expected, Versioned, until_fresh};
 use crate::{Action, Actor, Control, Error, Words, check};
 
+/// How many requests a second a source may be limited to.
+pub const RATE_PER_SECOND: RangeInclusive<u64> = 1..=100_000;
 /// The most networks on a source's list.
 const NETWORKS_MAX: usize = 200;
 /// The most secrets of a source.
@@ -136,9 +139,12 @@ impl Sources<'_> {
         actor.must(Action::Configure)?;
         until_fresh(|| async {
             let mut found = self.find(actor, id).await?;
+            self.must_be_unshared(actor, id)?;
             expected.check(found.version)?;
+            let before = found.thing.clone();
             change.clone().apply(&mut found.thing);
             checked(&found.thing)?;
+            may_send_there(actor, &before, &found.thing)?;
             self.stands_apart(actor, &found.thing)?;
             self.replace(actor, found, "source.update").await
         })
@@ -146,10 +152,13 @@ impl Sources<'_> {
     }
 
     /// Removes a source; what it has brought stays.
-    pub async fn delete(&self, actor: &Actor, id: SourceId) -> Result<(), Error> {
+    pub async fn delete(&self, actor: &Actor, id: SourceId, expected: &Expected) -> Result<(), Error> {
         actor.must(Action::Configure)?;
-        let app = self.find(actor, id).await?.thing.app;
-        Ok(self.0.acting(actor, Some(app), "source.delete", &id).sources().remove(id).await?)
+        let found = self.find(actor, id).await?;
+        self.must_be_unshared(actor, id)?;
+        expected.check(found.version)?;
+        let store = self.0.acting(actor, Some(found.thing.app), "source.delete", &id);
+        Ok(store.sources().remove(id).await?)
     }
 
     /// One source.
@@ -172,6 +181,7 @@ impl Sources<'_> {
         &self,
         actor: &Actor,
         id: SourceId,
+        expected: &Expected,
         rotation: SecretRotation,
     ) -> Result<Secret, Error> {
         actor.must(Action::ChangeSecrets)?;
@@ -180,6 +190,8 @@ impl Sources<'_> {
         let fresh = rotation.secret.unwrap_or_else(|| Secret::new(self.0.random.base62(MADE_SECRET_LENGTH)));
         until_fresh(|| async {
             let mut found = self.find(actor, id).await?;
+            self.must_be_unshared(actor, id)?;
+            expected.check(found.version)?;
             let held = std::mem::take(&mut found.thing.secrets);
             let (same, mut others): (Vec<_>, Vec<_>) =
                 held.into_iter().partition(|held| held.role == rotation.role);
@@ -230,12 +242,27 @@ impl Sources<'_> {
         }
     }
 
+    /// Refuses somebody bound to one app when accounts of others are on the source: whoever decides what is believed
+    /// there could tell them anything.
+    pub(crate) fn must_be_unshared(&self, actor: &Actor, id: SourceId) -> Result<(), Error> {
+        let routing = self.0.store.routing();
+        if routing.accounts_of(id).all(|one| actor.sees(one.app)) { Ok(()) } else { Err(Error::Forbidden) }
+    }
+
     /// The source as stored now, so that a change is made to the newest state.
     pub(crate) async fn find(&self, actor: &Actor, id: SourceId) -> Result<Versioned<Source>, Error> {
         let found = self.0.store.sources().get(id).await?;
         actor.must_see(found.thing.app, "source")?;
         Ok(found)
     }
+}
+
+/// Refuses to send what is secret elsewhere than before, unless the actor may change secrets: they could have it sent to
+/// themselves.
+fn may_send_there(actor: &Actor, before: &Source, after: &Source) -> Result<(), Error> {
+    let to = |source| registry::find(&before.platform).and_then(|platform| platform.sends_to(source));
+    let holds_token = before.secrets.iter().any(|held| held.role == SecretRole::AccessToken);
+    if holds_token && to(before) != to(after) { actor.must(Action::ChangeSecrets) } else { Ok(()) }
 }
 
 /// Who may see the source in the way hears which it is; anybody else hears what they would hear of a path of ours.
@@ -248,6 +275,11 @@ fn clash(actor: &Actor, other: &Source) -> Error {
         format!("the source {id} has this path, or one above or below it"),
         format!("la fuente {id} tiene esta ruta, o una por encima o por debajo"),
     ))
+}
+
+/// The names of the platforms that sources can be of.
+pub fn platforms() -> Vec<&'static str> {
+    registry::PLATFORMS.iter().map(|platform| platform.kind()).collect()
 }
 
 /// Refuses a source that could not work, in words.
@@ -269,11 +301,10 @@ fn checked(source: &Source) -> Result<(), Error> {
         return Err(Error::invalid(format!("secrets/{at}"), words));
     }
     if let Some(rate) = source.rate_per_second {
-        check::within(u64::from(rate), 1..=100_000, "rate_per_second")?;
+        check::within(u64::from(rate), RATE_PER_SECOND, "rate_per_second")?;
     }
     let platform = registry::find(&source.platform).ok_or_else(|| {
-        let kinds: Vec<&str> = registry::PLATFORMS.iter().map(|platform| platform.kind()).collect();
-        let kinds = kinds.join(", ");
+        let kinds = platforms().join(", ");
         Error::invalid("platform", Words::new(format!("one of {kinds}"), format!("una de {kinds}")))
     })?;
     platform.check(source).map_err(|words| Error::invalid("settings", Words::untranslated(words)))

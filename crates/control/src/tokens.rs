@@ -1,7 +1,7 @@
 //! Tokens: credentials for our API, known again by the hash of their text.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -18,8 +18,8 @@ use crate::{Action, Actor, Control, Error, Words, check};
 
 /// What a token's text begins with, for those who scan for leaked ones.
 const PREFIX: &str = "gancho_";
-/// How many random letters and digits follow: 178 bits.
-const RANDOM_LENGTH: usize = 30;
+/// How many random letters and digits follow: 256 bits.
+const RANDOM_LENGTH: usize = 43;
 /// How many digits of checksum end it.
 const CHECK_LENGTH: u32 = 6;
 /// The longest text that is looked at, in bytes.
@@ -54,24 +54,45 @@ pub struct NewToken {
 
 /// Tokens seen lately, by the hash of their text, and until when that is good.
 #[derive(Default)]
-pub(crate) struct Seen(Mutex<HashMap<[u8; 32], (Token, Timestamp)>>);
+pub(crate) struct Seen(Mutex<Memory>);
+
+#[derive(Default)]
+struct Memory {
+    tokens: HashMap<[u8; 32], (Token, Timestamp)>,
+    /// How many were revoked here: what was read before one was is not remembered after it.
+    revoked: u64,
+}
 
 impl Seen {
     fn get(&self, hash: &[u8; 32], now: Timestamp) -> Option<Token> {
-        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        held.get(hash).filter(|(_, until)| now < *until).map(|(token, _)| token.clone())
+        let held = self.held();
+        held.tokens.get(hash).filter(|(_, until)| now < *until).map(|(token, _)| token.clone())
     }
 
-    fn put(&self, hash: [u8; 32], token: Token, now: Timestamp) {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.len() >= REMEMBERED_MAX {
-            held.clear();
+    /// How many have been revoked so far, to be told to [`Seen::put`].
+    fn revoked(&self) -> u64 {
+        self.held().revoked
+    }
+
+    fn put(&self, hash: [u8; 32], token: Token, now: Timestamp, revoked_before: u64) {
+        let mut held = self.held();
+        if held.revoked != revoked_before {
+            return;
         }
-        held.insert(hash, (token, now.plus(REMEMBERED)));
+        if held.tokens.len() >= REMEMBERED_MAX {
+            held.tokens.clear();
+        }
+        held.tokens.insert(hash, (token, now.plus(REMEMBERED)));
     }
 
     fn forget(&self, id: TokenId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, (token, _)| token.id != id);
+        let mut held = self.held();
+        held.revoked += 1;
+        held.tokens.retain(|_, (token, _)| token.id != id);
+    }
+
+    fn held(&self) -> MutexGuard<'_, Memory> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -150,9 +171,10 @@ impl Tokens<'_> {
     }
 
     async fn look_up(&self, hash: [u8; 32], now: Timestamp) -> Result<Option<Token>, Error> {
+        let revoked_before = self.0.seen.revoked();
         let found = self.0.store.access().token(hash.to_vec()).await?;
         if let Some(token) = &found {
-            self.0.seen.put(hash, token.clone(), now);
+            self.0.seen.put(hash, token.clone(), now, revoked_before);
         }
         Ok(found)
     }
@@ -192,7 +214,7 @@ mod tests {
     #[test]
     fn a_token_ends_in_its_checksum_and_a_typo_is_seen() {
         let text = text(&Random::of(|bytes| bytes.fill(7)));
-        assert_eq!(text.len(), 43);
+        assert_eq!(text.len(), 56);
         assert!(is_well_formed(&text));
         for wrong in
             [text.replace('7', "8"), text[1..].to_owned(), format!("{text}x"), String::new(), "ñ".repeat(40)]
@@ -213,10 +235,16 @@ mod tests {
             expires_at: None,
             hint: String::new(),
         };
-        seen.put([1; 32], token, now);
+        seen.put([1; 32], token.clone(), now, seen.revoked());
         assert!(seen.get(&[1; 32], now.plus(Duration::from_secs(29))).is_some());
         assert!(seen.get(&[1; 32], now.plus(REMEMBERED)).is_none());
+        let read_before = seen.revoked();
         seen.forget(id);
         assert!(seen.get(&[1; 32], now).is_none());
+        seen.put([1; 32], token, now, read_before);
+        assert!(
+            seen.get(&[1; 32], now).is_none(),
+            "who was looked up while being revoked is not let in again"
+        );
     }
 }

@@ -14,13 +14,12 @@ use model::time::Clock;
 use sending::SendingLane;
 use store::hold::Hold;
 use store::{Faults, Location, Store};
-use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::front::Front;
-use crate::listener::{self, Bounds};
+use crate::front::Doors;
+use crate::listener::Bounds;
 use crate::maintenance;
 use crate::operations::Readiness;
 use crate::settings::Config;
@@ -30,10 +29,15 @@ const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// How many calls to platforms may be under way at once. One account alone has half of them, enough for 80 messages a
 /// second that take 800 ms each.
 const SENDS_IN_FLIGHT: usize = 128;
+/// How often it is looked whether the store can still be trusted.
+const SOUND_INTERVAL: Duration = Duration::from_millis(200);
+/// How long the store may take to be closed: with the drain, less than the 30 s that Kubernetes waits.
+const CLOSE_MAX: Duration = Duration::from_secs(4);
 
 /// A running gateway.
 pub struct App {
     address: SocketAddr,
+    api_address: SocketAddr,
     store: Store,
     control: Control,
     shutdown: CancellationToken,
@@ -64,10 +68,8 @@ impl World {
 impl App {
     /// Opens the store, starts the lanes, then opens the doors. Ready when it returns.
     pub async fn start(config: &Config, world: World) -> anyhow::Result<App> {
-        let listener = TcpListener::bind(config.listen)
-            .await
-            .with_context(|| format!("cannot listen on {}: is another Gancho running?", config.listen))?;
-        let address = listener.local_addr()?;
+        let doors = Doors::bind(config).await?;
+        let (address, api_address) = (doors.address()?, doors.api_address()?);
         let hold = Hold::take(&store_settings(config, &world)?)?;
         let store = open_store(config, &world).await?;
         let egress =
@@ -76,21 +78,30 @@ impl App {
         let control = Control::new(store.clone(), world.random.clone(), admin_hash);
         let ingest = Ingest::new(
             store.clone(),
-            ingest::Config { body_bytes_max: config.body_bytes_max, ..ingest::Config::default() },
+            ingest::Config {
+                body_bytes_max: config.body_bytes_max,
+                in_hand_bytes_max: config.in_hand_bytes_max,
+                ..ingest::Config::default()
+            },
         );
         let shutdown = CancellationToken::new();
         let readiness = Arc::new(Readiness::new(store.clone(), ingest.clone()));
-        let mut app =
-            App { address, store, control, shutdown, readiness, tasks: JoinSet::new(), _hold: hold };
+        let tasks = JoinSet::new();
+        let mut app = App { address, api_address, store, control, shutdown, readiness, tasks, _hold: hold };
         app.start_lanes(config, &egress, &world);
         app.start_maintenance(config);
-        app.open_doors(config, listener, ingest);
+        app.open_doors(config, doors, ingest);
         Ok(app)
     }
 
-    /// Where it listens.
+    /// Where webhooks come in.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where the API is.
+    pub fn api_address(&self) -> SocketAddr {
+        self.api_address
     }
 
     /// What an operator can do.
@@ -103,19 +114,14 @@ impl App {
         &self.store
     }
 
-    /// Resolves when the store can no longer be trusted: the process must end and start anew.
-    pub async fn unsound(&self) {
-        let mut look = tokio::time::interval(Duration::from_millis(200));
-        while self.store.is_sound() {
-            look.tick().await;
-        }
-    }
-
-    /// Refuses new work, finishes what is under way, and ends.
+    /// Refuses new work, finishes what is under way, closes the store, and ends.
     pub async fn stop(mut self) {
         self.readiness.drain();
         self.shutdown.cancel();
         while self.tasks.join_next().await.is_some() {}
+        if tokio::time::timeout(CLOSE_MAX, self.store.close()).await.is_err() {
+            tracing::warn!("the store was not closed in time: what is stored is in its folder as a whole");
+        }
     }
 
     fn start_lanes(&mut self, config: &Config, egress: &Egress, world: &World) {
@@ -149,19 +155,27 @@ impl App {
             ..store::retention::Keep::default()
         };
         self.tasks.spawn(maintenance::retain(self.store.clone(), keep, self.shutdown.clone()));
+        self.tasks.spawn(maintenance::watch_disk(self.store.clone(), self.shutdown.clone()));
         self.tasks.spawn(maintenance::follow_routing(self.store.clone(), self.shutdown.clone()));
     }
 
-    fn open_doors(&mut self, config: &Config, listener: TcpListener, ingest: Ingest) {
-        let router =
-            api::router(self.control.clone()).merge(crate::operations::router(Arc::clone(&self.readiness)));
+    fn open_doors(&mut self, config: &Config, doors: Doors, ingest: Ingest) {
+        let api = api::router(self.control.clone());
+        let operations = crate::operations::router(Arc::clone(&self.readiness));
         let bounds = Bounds {
             connections_max: config.connections_max,
             per_address_max: config.connections_per_address_max,
             drain: config.drain,
         };
-        let front = Front::new(ingest, router);
-        self.tasks.spawn(listener::serve(listener, front, bounds, self.shutdown.clone()));
+        doors.open((ingest, api, operations), bounds, &mut self.tasks, &self.shutdown);
+    }
+}
+
+/// Resolves when the store can no longer be trusted: the process must end and start anew.
+pub async fn unsound(store: &Store) {
+    let mut look = tokio::time::interval(SOUND_INTERVAL);
+    while store.is_sound() {
+        look.tick().await;
     }
 }
 

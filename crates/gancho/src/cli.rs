@@ -87,8 +87,8 @@ pub struct DemoArgs {
 /// What to measure and how.
 #[derive(Clone, Debug, Args)]
 pub struct BenchArgs {
-    /// What: ingest, delivery, cycle, backlog or listing.
-    #[arg(value_parser = ["ingest", "delivery", "cycle", "backlog", "listing"])]
+    /// What: ingest, delivery, cycle, backlog, listing or retention.
+    #[arg(value_parser = ["ingest", "delivery", "cycle", "backlog", "listing", "retention"])]
     pub what: String,
     /// The store: `sqlite` (a fresh temporary folder) or `postgres://…`.
     #[arg(long, default_value = "sqlite")]

@@ -1,42 +1,108 @@
-//! The front door of the one port: webhooks to ingest, everything else to the routers.
+//! The doors: webhooks to ingest, everything else to the routers, each behind a port of its own where one is named.
 
 use std::net::SocketAddr;
 
+use anyhow::Context;
 use axum::Router;
 use axum::body::Body;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use ingest::Ingest;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
-use crate::listener::Handler;
+use crate::listener::{self, Bounds, Handler};
+use crate::settings::Config;
 
 /// Paths that no source can have.
 const RESERVED: [&str; 4] = ["/v1/", "/api/", "/waba/", "/messages/"];
 
 /// Decides by the path who answers.
 #[derive(Clone)]
-pub struct Front {
-    ingest: Ingest,
+struct Front {
+    /// Where webhooks go, on a port that takes them.
+    ingest: Option<Ingest>,
     router: Router,
-}
-
-impl Front {
-    /// A front door.
-    pub fn new(ingest: Ingest, router: Router) -> Front {
-        Front { ingest, router }
-    }
 }
 
 impl Handler for Front {
     async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
         let path = request.uri().path();
-        if !RESERVED.iter().any(|reserved| path.starts_with(reserved)) && self.ingest.is_ours(path) {
-            return self.ingest.receive(request, peer.ip()).await.map(Body::new);
+        let is_reserved = RESERVED.iter().any(|reserved| path.starts_with(reserved));
+        if let Some(ingest) = self.ingest.as_ref().filter(|_| !is_reserved)
+            && let Some(route) = ingest.route(path)
+        {
+            return ingest.receive(route, request, peer.ip()).await.map(Body::new);
         }
         match self.router.clone().call(request.map(Body::new)).await {
             Ok(response) => response,
             Err(never) => match never {},
         }
     }
+}
+
+/// The ports, taken before anything is behind them.
+#[derive(Debug)]
+pub struct Doors {
+    public: TcpListener,
+    api: Option<TcpListener>,
+    operations: Option<TcpListener>,
+}
+
+impl Doors {
+    /// Takes the ports that are named.
+    pub async fn bind(config: &Config) -> anyhow::Result<Doors> {
+        Ok(Doors {
+            public: bind(config.listen).await?,
+            api: bind_named(config.api_listen).await?,
+            operations: bind_named(config.operations_listen).await?,
+        })
+    }
+
+    /// Where webhooks come in.
+    pub fn address(&self) -> anyhow::Result<SocketAddr> {
+        Ok(self.public.local_addr()?)
+    }
+
+    /// Where the API is.
+    pub fn api_address(&self) -> anyhow::Result<SocketAddr> {
+        Ok(self.api.as_ref().unwrap_or(&self.public).local_addr()?)
+    }
+
+    /// Opens them. What has no port of its own is behind the public one, with the webhooks.
+    pub fn open(
+        self,
+        (ingest, api, operations): (Ingest, Router, Router),
+        bounds: Bounds,
+        tasks: &mut JoinSet<()>,
+        shutdown: &CancellationToken,
+    ) {
+        let mut public = Router::new();
+        let mut doors = Vec::new();
+        for (own, router) in [(self.api, api), (self.operations, operations)] {
+            match own {
+                Some(listener) => doors.push((listener, Front { ingest: None, router })),
+                None => public = public.merge(router),
+            }
+        }
+        let public = public.fallback(async || (StatusCode::NOT_FOUND, "no source has this URL\n"));
+        doors.push((self.public, Front { ingest: Some(ingest), router: public }));
+        for (listener, front) in doors {
+            tasks.spawn(listener::serve(listener, front, bounds, shutdown.clone()));
+        }
+    }
+}
+
+async fn bind_named(address: Option<SocketAddr>) -> anyhow::Result<Option<TcpListener>> {
+    match address {
+        Some(address) => bind(address).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let bound = TcpListener::bind(address).await;
+    bound.with_context(|| format!("cannot listen on {address}: is another Gancho running?"))
 }

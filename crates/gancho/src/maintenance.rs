@@ -1,10 +1,11 @@
-//! Work that nobody waits for: retention in small steps, and following what other nodes have configured.
+//! Work that nobody waits for: retention in small steps, an eye on the disk, and following what other nodes have
+//! configured.
 
 use std::time::Duration;
 
 use store::Store;
-use store::retention::Keep;
-use tokio::time::Instant;
+use store::disk::Disk;
+use store::retention::{Doubt, Keep};
 use tokio_util::sync::CancellationToken;
 
 /// How long to rest when nothing is old enough.
@@ -13,24 +14,17 @@ const RETENTION_IDLE: Duration = Duration::from_secs(60);
 const RETENTION_STEP: Duration = Duration::from_millis(20);
 /// How often the configuration of other nodes is looked for.
 const ROUTING_INTERVAL: Duration = Duration::from_millis(500);
+/// How often it is looked how much of the disk is left.
+const DISK_INTERVAL: Duration = Duration::from_secs(1);
+/// How long the write-ahead log may become before it is said aloud, in bytes. It begins anew long before, unless somebody
+/// reads for so long that it cannot.
+const LOG_BYTES_MAX: u64 = 512 * 1024 * 1024;
 
-/// How far the wall clock may run ahead of the time that has really passed before nothing it says is removed.
-const CLOCK_JUMP_MAX: Duration = Duration::from_secs(24 * 3600);
-
-/// Removes what is older than it should be, step by step, until shutdown. A clock that jumps ahead makes everything
-/// look old: then nothing is removed until it is put right.
+/// Removes what is older than it should be, step by step, until shutdown.
 pub async fn retain(store: Store, keep: Keep, shutdown: CancellationToken) {
-    let (begun, wall) = (Instant::now(), store.clock().now());
+    let mut doubt = None;
     loop {
-        let ahead = store.clock().now().since(wall.plus(begun.elapsed()));
-        let step = async {
-            if ahead > CLOCK_JUMP_MAX {
-                tracing::warn!(?ahead, "the clock jumped ahead: nothing is removed until it is put right");
-                return Ok(0);
-            }
-            store.retention().step(keep).await
-        };
-        let pause = match step.await {
+        let pause = match store.retention().step(keep).await {
             Ok(0) => RETENTION_IDLE,
             Ok(_) => RETENTION_STEP,
             Err(error) => {
@@ -38,10 +32,61 @@ pub async fn retain(store: Store, keep: Keep, shutdown: CancellationToken) {
                 RETENTION_IDLE
             }
         };
+        if pause == RETENTION_IDLE {
+            tell_of_doubt(&store, &mut doubt).await;
+        }
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = shutdown.cancelled() => return,
         }
+    }
+}
+
+/// Says when the clock comes to be in doubt, and when it no longer is.
+async fn tell_of_doubt(store: &Store, known: &mut Option<Doubt>) {
+    // What cannot be read keeps the step from being taken too, which is said there.
+    let Ok(doubt) = store.retention().doubt().await else { return };
+    match doubt {
+        Some(Doubt { believed, until }) if *known != doubt => tracing::warn!(
+            %believed, %until,
+            "the clock is far ahead of what it was last: nothing is removed for its age until it has held, or was put right"
+        ),
+        None if known.is_some() => tracing::info!("the clock is believed again: what is old is removed"),
+        Some(_) | None => {}
+    }
+    *known = doubt;
+}
+
+/// Looks how much of the disk is left, and says when that is not enough to take what is new, until shutdown.
+pub async fn watch_disk(store: Store, shutdown: CancellationToken) {
+    let mut last = None;
+    loop {
+        match store.look_at_disk().await {
+            Ok(Some(disk)) => tell_of_disk(last.replace(disk), disk),
+            // PostgreSQL's server has the disk.
+            Ok(None) => {}
+            Err(error) => tracing::debug!(%error, "the disk could not be looked at; it is tried again"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(DISK_INTERVAL) => {}
+            () = shutdown.cancelled() => return,
+        }
+    }
+}
+
+fn tell_of_disk(before: Option<Disk>, now: Disk) {
+    let Disk { free_bytes, reserve_bytes, log_bytes, .. } = now;
+    match (before.is_some_and(|disk| disk.is_short()), now.is_short()) {
+        (false, true) => tracing::warn!(
+            free_bytes,
+            reserve_bytes,
+            "the disk is nearly full: webhooks and messages are refused until there is room; deliveries go on"
+        ),
+        (true, false) => tracing::info!(free_bytes, "there is room on the disk again"),
+        (true, true) | (false, false) => {}
+    }
+    if log_bytes > LOG_BYTES_MAX && before.is_none_or(|disk| disk.log_bytes <= LOG_BYTES_MAX) {
+        tracing::warn!(log_bytes, "the write-ahead log grows: somebody reads the database for very long");
     }
 }
 

@@ -16,6 +16,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use store::Store;
+use store::disk::Disk;
 use store::stats::Backlog;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -33,7 +34,15 @@ pub struct Readiness {
     draining: AtomicBool,
     /// What the last looks showed: anybody may ask, and asking must not cost the store anything.
     probed: Mutex<Option<(Instant, Result<(), &'static str>)>>,
-    counted: Mutex<Option<(Instant, Backlog)>>,
+    looked: Mutex<Option<(Instant, Looked)>>,
+}
+
+/// What a look shows.
+#[derive(Clone, Copy)]
+struct Looked {
+    backlog: Backlog,
+    disk: Option<Disk>,
+    is_retention_waiting: bool,
 }
 
 impl Readiness {
@@ -44,7 +53,7 @@ impl Readiness {
             ingest,
             draining: AtomicBool::new(false),
             probed: Mutex::default(),
-            counted: Mutex::default(),
+            looked: Mutex::default(),
         }
     }
 
@@ -59,6 +68,9 @@ impl Readiness {
         }
         if !self.store.is_sound() {
             return Err("the store must be opened anew\n");
+        }
+        if self.store.is_disk_short() {
+            return Err("the disk is nearly full: what is new is refused\n");
         }
         let mut probed = self.probed.lock().await;
         if let Some((at, found)) = *probed
@@ -75,16 +87,20 @@ impl Readiness {
         found
     }
 
-    async fn backlog(&self) -> Result<Backlog, store::Error> {
-        let mut counted = self.counted.lock().await;
-        if let Some((at, backlog)) = *counted
+    async fn look(&self) -> Result<Looked, store::Error> {
+        let mut looked = self.looked.lock().await;
+        if let Some((at, seen)) = *looked
             && at.elapsed() < LOOK_INTERVAL
         {
-            return Ok(backlog);
+            return Ok(seen);
         }
-        let backlog = self.store.stats().backlog().await?;
-        *counted = Some((Instant::now(), backlog));
-        Ok(backlog)
+        let seen = Looked {
+            backlog: self.store.stats().backlog().await?,
+            disk: self.store.look_at_disk().await?,
+            is_retention_waiting: self.store.retention().doubt().await?.is_some(),
+        };
+        *looked = Some((Instant::now(), seen));
+        Ok(seen)
     }
 }
 
@@ -111,13 +127,21 @@ type Label = [(&'static str, String); 1];
 async fn metrics(
     State(readiness): State<Arc<Readiness>>,
 ) -> Result<impl axum::response::IntoResponse, StatusCode> {
-    let backlog = readiness.backlog().await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+    let Looked { backlog, disk, is_retention_waiting } =
+        readiness.look().await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
     let mut registry = Registry::with_prefix("gancho");
     let requests = Family::<Label, Counter>::default();
     for (result, count) in readiness.ingest.metrics().requests_total() {
         requests.get_or_create(&[("result", result.to_owned())]).inc_by(count);
     }
     registry.register("ingest_requests", "Requests by what came of them", requests);
+    let in_hand = Gauge::<i64>::default();
+    in_hand.set(i64::try_from(readiness.ingest.in_hand_bytes()).unwrap_or(i64::MAX));
+    registry.register(
+        "ingest_in_hand_bytes",
+        "Bytes of webhooks that are being read or wait to be stored",
+        in_hand,
+    );
     let events: Counter = Counter::default();
     events.inc_by(readiness.ingest.metrics().events_total());
     registry.register("events", "New events", events);
@@ -126,10 +150,34 @@ async fn metrics(
         depth.get_or_create(&[("state", state.to_owned())]).set(i64::try_from(count).unwrap_or(i64::MAX));
     }
     registry.register("queue_depth", "Work that is waiting, by where it waits", depth);
+    for (name, help, bytes) in disk.iter().flat_map(gauges_of) {
+        registry.register(name, help, gauge(bytes));
+    }
+    registry.register(
+        "retention_waiting",
+        "1 while nothing is removed for its age because the clock has leapt ahead",
+        gauge(u64::from(is_retention_waiting)),
+    );
     let build = Family::<Label, Gauge>::default();
     build.get_or_create(&[("version", env!("CARGO_PKG_VERSION").to_owned())]).set(1);
     registry.register("build_info", "The version that runs", build);
     let mut text = String::new();
     encode(&mut text, &registry).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
     Ok(([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text))
+}
+
+/// What is told of the disk beneath an embedded store.
+fn gauges_of(disk: &Disk) -> [(&'static str, &'static str, u64); 4] {
+    [
+        ("disk_free_bytes", "Bytes that are free on the disk", disk.free_bytes),
+        ("disk_reserve_bytes", "Bytes below which what is new is refused", disk.reserve_bytes),
+        ("database_spare_bytes", "Bytes that are free within the database", disk.spare_bytes),
+        ("sqlite_wal_bytes", "Bytes of the write-ahead log", disk.log_bytes),
+    ]
+}
+
+fn gauge(value: u64) -> Gauge {
+    let gauge = Gauge::default();
+    gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+    gauge
 }

@@ -14,6 +14,10 @@ use model::secret::Secret;
 pub struct Config {
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Where the API is, if not with the webhooks.
+    pub api_listen: Option<SocketAddr>,
+    /// Where health and metrics are, if not with the webhooks.
+    pub operations_listen: Option<SocketAddr>,
     /// Which store: `sqlite:<folder>` or `postgres://…`; the text may hold a password.
     pub store: Secret,
     /// This node's number among those on the same database.
@@ -26,6 +30,8 @@ pub struct Config {
     pub egress_http: bool,
     /// The largest body that is read, in bytes.
     pub body_bytes_max: usize,
+    /// How many bytes of webhooks may be in hand at once.
+    pub in_hand_bytes_max: usize,
     /// How many connections may be open at once.
     pub connections_max: usize,
     /// How many of them may come from one address.
@@ -91,6 +97,24 @@ pub const SETTINGS: &[Setting] = &[
             }
             set(&mut config.listen, text, "an address and a port, such as 127.0.0.1:8080")
         },
+        ..PLAIN
+    },
+    Setting {
+        key: "api_listen",
+        doc: (
+            "address and port of the API; empty: with the webhooks",
+            "dirección y puerto de la API; vacío: junto a los webhooks",
+        ),
+        read: |config, text| set_listen(&mut config.api_listen, text),
+        ..PLAIN
+    },
+    Setting {
+        key: "operations_listen",
+        doc: (
+            "address and port of health and metrics; empty: with the webhooks",
+            "dirección y puerto de estado y métricas; vacío: junto a los webhooks",
+        ),
+        read: |config, text| set_listen(&mut config.operations_listen, text),
         ..PLAIN
     },
     Setting {
@@ -167,6 +191,23 @@ pub const SETTINGS: &[Setting] = &[
         doc: ("largest body that is accepted, in bytes", "cuerpo más grande que se acepta, en bytes"),
         default: "3145728",
         read: |config, text| set(&mut config.body_bytes_max, text, "a whole number of bytes"),
+        ..PLAIN
+    },
+    Setting {
+        key: "in_hand_bytes_max",
+        doc: (
+            "bytes of webhooks that are being read or wait to be stored, in all; beyond it senders are asked to come back",
+            "bytes de webhooks que se están leyendo o esperan a guardarse, en total; más allá se pide a los emisores que vuelvan",
+        ),
+        default: "134217728",
+        read: |config, text| {
+            set(&mut config.in_hand_bytes_max, text, "a whole number of bytes")?;
+            let least = ingest::Config::least_in_hand(config.body_bytes_max);
+            if config.in_hand_bytes_max >= least {
+                return Ok(());
+            }
+            Err(format!("at least {least}: a body of body_bytes_max and what is read in it must find room"))
+        },
         ..PLAIN
     },
     Setting {
@@ -247,12 +288,15 @@ impl Config {
     pub fn defaults() -> Config {
         let mut config = Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            api_listen: None,
+            operations_listen: None,
             store: Secret::new(""),
             node: 0,
             admin_token: None,
             egress_allow: Vec::new(),
             egress_http: false,
             body_bytes_max: 0,
+            in_hand_bytes_max: 0,
             connections_max: 0,
             connections_per_address_max: 0,
             deliveries_in_flight: 0,
@@ -274,6 +318,21 @@ fn set<T: std::str::FromStr>(field: &mut T, text: &str, wanted: &str) -> Result<
     Ok(())
 }
 
+/// A port alone is one on this machine only.
+fn set_listen(field: &mut Option<SocketAddr>, text: &str) -> Result<(), String> {
+    if let Ok(port) = text.parse::<u16>() {
+        *field = Some(SocketAddr::from(([127, 0, 0, 1], port)));
+        return Ok(());
+    }
+    *field = None;
+    if text.is_empty() {
+        return Ok(());
+    }
+    let address = text.parse().map_err(|_| "not an address and a port, such as 127.0.0.1:8081".to_owned())?;
+    *field = Some(address);
+    Ok(())
+}
+
 fn set_wait(field: &mut Duration, text: &str) -> Result<(), String> {
     *field = parse_wait(text).ok_or("not a duration such as 250ms, 5s, 5m, 2h or 30d")?;
     Ok(())
@@ -290,6 +349,19 @@ mod tests {
             assert!(SETTINGS[at + 1..].iter().all(|other| other.key != setting.key), "{}", setting.key);
             assert!(!setting.doc.0.is_empty() && !setting.doc.1.is_empty(), "{}", setting.key);
         }
+    }
+
+    #[test]
+    fn there_is_room_for_the_largest_body_or_no_start() {
+        let mut config = Config::defaults();
+        let setting = |key| SETTINGS.iter().find(|setting| setting.key == key).expect("it is there");
+        let room = setting("in_hand_bytes_max");
+        assert!(room.apply(&mut config, "3145728").is_err_and(|words| words.contains("body_bytes_max")));
+        assert_eq!(setting("body_bytes_max").apply(&mut config, "200000000"), Ok(()));
+        assert!(room.apply(&mut config, room.default).is_err());
+        assert_eq!(room.apply(&mut config, "250000000"), Ok(()));
+        assert_eq!(setting("body_bytes_max").apply(&mut config, &usize::MAX.to_string()), Ok(()));
+        assert!(room.apply(&mut config, "250000000").is_err());
     }
 
     #[test]

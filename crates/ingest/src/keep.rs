@@ -20,6 +20,9 @@ const CREDENTIALS: [&str; 6] = [
     "x-telegram-bot-api-secret-token",
 ];
 
+/// How much of the path is kept of a request that is not.
+const PATH_CHARS_MAX: usize = 500;
+
 /// What is kept of a request that was proven genuine: no credential, in headers or body, no query (tokens live there),
 /// and no header or part of the path that holds one of the source's own secrets, wherever the sender shows it.
 pub(crate) fn genuine(source: &Source, incoming: &Incoming, peer: &str) -> Request {
@@ -39,7 +42,7 @@ pub(crate) fn genuine(source: &Source, incoming: &Incoming, peer: &str) -> Reque
 }
 
 /// What is kept of a request that was refused, so that it can be verified again after its source is corrected:
-/// everything.
+/// everything, as long as there is room for it.
 pub(crate) fn refused(incoming: &Incoming, peer: &str) -> Request {
     let path = match &incoming.query {
         Some(query) => format!("{}?{query}", incoming.path),
@@ -48,13 +51,24 @@ pub(crate) fn refused(incoming: &Incoming, peer: &str) -> Request {
     request(incoming, peer, path, lines(&incoming.headers, |_, _| true), incoming.body.clone())
 }
 
-/// What is kept of a request that no source has asked for: that it came, and nothing it said.
-pub(crate) fn unknown(incoming: &Incoming, peer: &str) -> Request {
-    request(incoming, peer, incoming.path.clone(), String::new(), Bytes::new())
+/// What is kept of a request that was refused when there is no room for more, and of one that no source has asked for:
+/// that it came, and how long the body was that was read of it.
+pub(crate) fn noted(incoming: &Incoming, peer: &str) -> Request {
+    let path = incoming.path.chars().take(PATH_CHARS_MAX).collect();
+    let whole = request(incoming, peer, path, String::new(), incoming.body.clone());
+    Request { is_whole: false, ..whole }
 }
 
 fn request(incoming: &Incoming, peer: &str, path: String, headers: String, body: Bytes) -> Request {
-    Request { receipt: None, method: incoming.method.to_string(), path, peer: peer.to_owned(), headers, body }
+    Request {
+        receipt: None,
+        method: incoming.method.to_string(),
+        path,
+        peer: peer.to_owned(),
+        headers,
+        body,
+        is_whole: true,
+    }
 }
 
 fn lines(headers: &HeaderMap, wanted: impl Fn(&str, &str) -> bool) -> String {

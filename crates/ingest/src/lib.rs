@@ -3,9 +3,13 @@
 //! [`receive`] is the whole story in one function.
 
 pub mod receive;
-pub mod route;
-pub mod limit;
+mod body;
 pub mod keep;
+pub mod limit;
 pub mod metrics;
+mod refusal;
+pub mod room;
+pub mod route;
 
 pub use crate::receive::{Config, Ingest};
+pub use crate::refusal::Answer;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use ipnet::IpNet;
 use model::id::SourceId;
@@ -12,6 +13,9 @@ use model::time::Timestamp;
 
 /// Refused requests that are kept in a second; the rest of a flood is only counted.
 const REFUSED_KEPT_PER_SECOND: u32 = 50;
+/// How many KiB of them are kept whole in a minute: more than 50 messages a second come to. Of the rest the body's length
+/// is all that is kept.
+const REFUSED_KIB_PER_MINUTE: u32 = 16 * 1024;
 /// Sources whose pace is remembered; a source at rest needs no remembering.
 const PACES_MAX: usize = 10_000;
 
@@ -20,6 +24,7 @@ const PACES_MAX: usize = 10_000;
 pub struct Limits {
     sources: Mutex<HashMap<SourceId, Pace>>,
     refused: Mutex<Pace>,
+    refused_kib: Mutex<Pace>,
 }
 
 impl Limits {
@@ -37,6 +42,14 @@ impl Limits {
     pub fn may_keep_refused(&self, now: Timestamp) -> bool {
         let mut pace = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         pace.take(Pacing::per_second(REFUSED_KEPT_PER_SECOND), now).is_ok()
+    }
+
+    /// Whether a refused request of this size may be kept whole, so that nobody fills the disk with large ones.
+    pub fn may_keep_whole(&self, bytes: usize, now: Timestamp) -> bool {
+        let interval = Duration::from_secs(60) / REFUSED_KIB_PER_MINUTE;
+        let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
+        let mut pace = self.refused_kib.lock().unwrap_or_else(PoisonError::into_inner);
+        pace.take_many(kib, Pacing::new(interval, REFUSED_KIB_PER_MINUTE), now)
     }
 }
 
@@ -87,5 +100,18 @@ mod tests {
         assert!(limits.pass(&source, now).is_ok());
         assert!(limits.pass(&source, now).is_ok());
         assert!(limits.pass(&source, now).is_err());
+    }
+
+    #[test]
+    fn refused_requests_are_kept_whole_as_long_as_there_are_bytes_for_them() {
+        let (limits, now) = (Limits::default(), Timestamp::from_secs(10));
+        let mib = 1024 * 1024;
+        assert!(!limits.may_keep_whole(16 * mib + 1, now), "more than a minute's worth is never kept");
+        assert!((0..5).all(|_| limits.may_keep_whole(3 * mib, now)));
+        assert!(!limits.may_keep_whole(3 * mib, now));
+        assert!(limits.may_keep_whole(mib, now), "a smaller one takes what is left");
+        assert!(!limits.may_keep_whole(1, now));
+        let later = now.plus(Duration::from_secs(1));
+        assert!((0..50).all(|_| limits.may_keep_whole(5 * 1024, later)), "50 a second, as they usually are");
     }
 }

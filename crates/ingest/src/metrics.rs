@@ -19,11 +19,13 @@ pub enum Result {
     Refused,
     /// Could not be stored; the sender was asked to come back.
     Unavailable,
+    /// Too much was in hand; the sender was asked to come back.
+    NoRoom,
 }
 
 impl Result {
     /// Every result, in the order of the counters.
-    pub const ALL: [Result; 7] = [
+    pub const ALL: [Result; 8] = [
         Result::Accepted,
         Result::Duplicate,
         Result::Answered,
@@ -31,6 +33,7 @@ impl Result {
         Result::Unrouted,
         Result::Refused,
         Result::Unavailable,
+        Result::NoRoom,
     ];
 
     /// The label's value.
@@ -43,6 +46,7 @@ impl Result {
             Result::Unrouted => "unrouted",
             Result::Refused => "refused",
             Result::Unavailable => "unavailable",
+            Result::NoRoom => "no_room",
         }
     }
 }
@@ -50,7 +54,7 @@ impl Result {
 /// Counters of one process; they only grow.
 #[derive(Debug, Default)]
 pub struct Metrics {
-    requests: [AtomicU64; 7],
+    requests: [AtomicU64; Result::ALL.len()],
     events: AtomicU64,
 }
 

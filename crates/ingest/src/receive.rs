@@ -7,44 +7,60 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Full, Limited};
+use http::{Request, StatusCode, request};
 use model::receipt::{Reason, ReceiptState};
 use model::source::Source;
 use model::time::{Clock, Timestamp};
-use platforms::http::{Incoming, Reply};
-use platforms::platform::{Platform, Unreadable};
+use platforms::http::Incoming;
+use platforms::platform::{ITEMS_MAX, Platform, Unreadable};
 use platforms::registry;
 use store::Store;
 use store::arrivals::{Appended, Arrival, Verdict};
 
+use crate::body::{self, Bounds};
+use crate::keep;
 use crate::limit::{self, Limits};
 use crate::metrics::{Metrics, Result as Count};
-use crate::{keep, route};
+use crate::refusal::{Answer, Refusal, answer, plain};
+use crate::room::{Room, Share};
+use crate::route::{self, Route};
+
+/// What an event takes beside its own words when it was read, in bytes: many small ones are larger than their body.
+const EVENT_BYTES: usize = 1024;
+/// More than the head of a request has, in bytes.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
 
 /// The bounds of what comes in (invariants Q7).
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
     /// The largest body that is read, in bytes: what the largest platform sends.
     pub body_bytes_max: usize,
+    /// How many bytes of requests may be in hand at once: being read, or waiting to be stored. At least
+    /// [`Config::least_in_hand`]. Memory takes about three times as much while they wait, five while they are stored.
+    pub in_hand_bytes_max: usize,
     /// How long a body may take to come, at most.
     pub body_timeout: Duration,
     /// How long storing may take before the sender is asked to come back; platforms give up at three seconds.
     pub store_timeout: Duration,
 }
 
+impl Config {
+    /// The least that `in_hand_bytes_max` can be, in bytes: with less, the largest body would never be accepted.
+    pub const fn least_in_hand(body_bytes_max: usize) -> usize {
+        Room::least_for(body_bytes_max.saturating_add(HEAD_BYTES_MAX + ITEMS_MAX * EVENT_BYTES))
+    }
+}
+
 impl Default for Config {
     fn default() -> Config {
         Config {
             body_bytes_max: 3 * 1024 * 1024,
+            in_hand_bytes_max: 128 * 1024 * 1024,
             body_timeout: Duration::from_secs(15),
             store_timeout: Duration::from_millis(2_400),
         }
     }
 }
-
-/// How long the rest of a body that is too large may take before it is cut off.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The way in for webhooks. Cheap to clone.
 #[derive(Clone)]
@@ -52,18 +68,25 @@ pub struct Ingest {
     store: Store,
     clock: Clock,
     config: Config,
+    room: Arc<Room>,
     limits: Arc<Limits>,
     metrics: Arc<Metrics>,
 }
 
-/// An answer ready to go.
-pub type Answer = Response<Full<Bytes>>;
+/// A request that was read, and what it has taken of the room.
+struct Came {
+    source: Arc<Source>,
+    incoming: Incoming,
+    peer: String,
+    share: Share,
+}
 
 impl Ingest {
     /// The way in to a store.
     pub fn new(store: Store, config: Config) -> Ingest {
         let clock = store.clock().clone();
-        Ingest { store, clock, config, limits: Arc::default(), metrics: Arc::default() }
+        let room = Arc::new(Room::of(config.in_hand_bytes_max));
+        Ingest { store, clock, config, room, limits: Arc::default(), metrics: Arc::default() }
     }
 
     /// What came of requests so far.
@@ -71,101 +94,101 @@ impl Ingest {
         &self.metrics
     }
 
-    /// Whether a path belongs to a source.
-    pub fn is_ours(&self, path: &str) -> bool {
-        path.starts_with("/in/") || route::find(&self.store.routing(), path).is_some()
+    /// How many bytes of requests are in hand now.
+    pub fn in_hand_bytes(&self) -> usize {
+        self.room.taken()
+    }
+
+    /// Where a path leads; `None` where it is no webhook's.
+    pub fn route(&self, path: &str) -> Option<Route> {
+        route::find(&self.store.routing(), path)
     }
 
     /// Answers one request. Whatever happens inside, the sender gets an answer: a panic ends only its own request.
-    pub async fn receive<B>(&self, request: Request<B>, peer: IpAddr) -> Answer
+    pub async fn receive<B>(&self, route: Route, request: Request<B>, peer: IpAddr) -> Answer
     where
         B: http_body::Body<Data = Bytes> + Send,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        match AssertUnwindSafe(self.pipeline(request, peer)).catch_unwind().await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(refusal)) => self.refuse(refusal),
-            Err(_) => self.refuse(Refusal::Unavailable),
-        }
+        let answered = match route {
+            Route::To(source) => AssertUnwindSafe(self.pipeline(source, request, peer)).catch_unwind().await,
+            Route::Nowhere => AssertUnwindSafe(self.unrouted(request, peer)).catch_unwind().await,
+        };
+        let refusal = match answered {
+            Ok(Ok(answer)) => return answer,
+            Ok(Err(refusal)) => refusal,
+            Err(_) => Refusal::Unavailable,
+        };
+        self.metrics.request(refusal.count());
+        refusal.answer()
     }
 
-    /// find source → limits → verify → handshake → parse → append → answer.
-    async fn pipeline<B>(&self, request: Request<B>, peer: IpAddr) -> Result<Answer, Refusal>
+    /// limits → read → verify → handshake → parse → append → answer.
+    async fn pipeline<B>(
+        &self,
+        source: Arc<Source>,
+        request: Request<B>,
+        peer: IpAddr,
+    ) -> Result<Answer, Refusal>
     where
         B: http_body::Body<Data = Bytes> + Send,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let now = self.clock.now();
-        let routing = self.store.routing();
-        let Some(source) = route::find(&routing, request.uri().path()) else {
-            return self.unknown_source(request, peer, now).await;
-        };
         let platform = registry::find(&source.platform).ok_or(Refusal::Unavailable)?;
-        self.limits.pass(source, now).map_err(|at| Refusal::TooMany { wait: at.since(now) })?;
-        let incoming = self.read(request, now).await?;
-        if !limit::is_allowed(source, peer) {
-            return self.rejected(source, &incoming, peer, Reason::AddressNotAllowed).await;
+        self.limits.pass(&source, now).map_err(|at| Refusal::TooMany { wait: at.since(now) })?;
+        let (incoming, share) = self.read(request, now).await?;
+        let mut came = Came { source, incoming, peer: peer.to_string(), share };
+        if !limit::is_allowed(&came.source, peer) {
+            return self.rejected(came, Reason::AddressNotAllowed).await;
         }
-        let verified = match platform.verify(source, &incoming) {
+        let verified = match platform.verify(&came.source, &came.incoming) {
             Ok(verified) => verified,
-            Err(rejection) => return self.rejected(source, &incoming, peer, rejection.0).await,
+            Err(rejection) => return self.rejected(came, rejection.0).await,
         };
-        if let Some(reply) = platform.handshake(source, &verified) {
-            self.append(source, keep::genuine(source, &incoming, &peer.to_string()), Verdict::Answered)
-                .await?;
+        let request = keep::genuine(&came.source, &came.incoming, &came.peer);
+        if let Some(reply) = platform.handshake(&came.source, &verified) {
+            self.append(&came.source, request, Verdict::Answered, came.share).await?;
             return Ok(answer(reply));
         }
-        let events = match platform.parse(source, &verified) {
+        let events = match platform.parse(&came.source, &verified) {
             Ok(events) => events,
-            Err(unreadable) => vec![unrecognised(platform, &incoming, &unreadable)],
+            Err(unreadable) => vec![unrecognised(platform, &came.incoming, &unreadable)],
         };
-        let request = keep::genuine(source, &incoming, &peer.to_string());
-        let appended = self.append(source, request, Verdict::Genuine(events.into())).await?;
+        came.share.grow(events.len() * EVENT_BYTES)?;
+        let verdict = Verdict::Genuine(events.into());
+        let appended = self.append(&came.source, request, verdict, came.share).await?;
         self.metrics.events(appended.items_new);
-        Ok(answer(platform.acknowledge(source, &verified)))
+        Ok(answer(platform.acknowledge(&came.source, &verified)))
     }
 
-    async fn read<B>(&self, request: Request<B>, now: Timestamp) -> Result<Incoming, Refusal>
+    async fn read<B>(&self, request: Request<B>, now: Timestamp) -> Result<(Incoming, Share), Refusal>
     where
         B: http_body::Body<Data = Bytes> + Send,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let (head, body) = request.into_parts();
-        let announced = body.size_hint().lower();
-        if announced > self.config.body_bytes_max as u64 {
-            let most = announced.min(4 * self.config.body_bytes_max as u64);
-            // A sender that is cut off while it still writes may never see the answer.
-            let _ = tokio::time::timeout(DRAIN_TIMEOUT, drain(body, most)).await;
-            return Err(Refusal::TooLarge { max: self.config.body_bytes_max });
-        }
-        let reading = std::pin::pin!(Limited::new(body, self.config.body_bytes_max).collect());
-        let read =
-            tokio::time::timeout(self.config.body_timeout, reading).await.map_err(|_| Refusal::TooSlow)?;
-        let body = read.map_err(|error| match error.is::<http_body_util::LengthLimitError>() {
-            true => Refusal::TooLarge { max: self.config.body_bytes_max },
-            false => Refusal::Broken,
-        })?;
-        Ok(Incoming {
+        let bounds = Bounds { bytes_max: self.config.body_bytes_max, time_max: self.config.body_timeout };
+        let share = Share::of(&self.room);
+        let (body, share) = body::read(body, head_bytes(&head), bounds, share).await?;
+        let incoming = Incoming {
             method: head.method,
             path: head.uri.path().to_owned(),
             query: head.uri.query().map(str::to_owned),
             headers: head.headers,
-            body: body.to_bytes(),
+            body,
             received_at: now,
-        })
+        };
+        Ok((incoming, share))
     }
 
     /// A request that is not proven genuine is kept, within bounds, and told nothing but that.
-    async fn rejected(
-        &self,
-        source: &Arc<Source>,
-        incoming: &Incoming,
-        peer: IpAddr,
-        reason: Reason,
-    ) -> Result<Answer, Refusal> {
-        if self.limits.may_keep_refused(incoming.received_at) {
-            let request = keep::refused(incoming, &peer.to_string());
-            self.append(source, request, Verdict::Rejected(reason)).await?;
+    async fn rejected(&self, came: Came, reason: Reason) -> Result<Answer, Refusal> {
+        let Came { source, incoming, peer, share } = came;
+        let now = incoming.received_at;
+        if self.limits.may_keep_refused(now) {
+            let whole = keep::refused(&incoming, &peer);
+            let bytes = whole.path.len() + whole.headers.len() + whole.body.len();
+            let request =
+                if self.limits.may_keep_whole(bytes, now) { whole } else { keep::noted(&incoming, &peer) };
+            self.append(&source, request, Verdict::Rejected(reason), share).await?;
         } else {
             self.metrics.request(Count::Rejected);
         }
@@ -173,17 +196,15 @@ impl Ingest {
         Ok(plain(StatusCode::UNAUTHORIZED, "not accepted\n"))
     }
 
-    async fn unknown_source<B>(
-        &self,
-        request: Request<B>,
-        peer: IpAddr,
-        now: Timestamp,
-    ) -> Result<Answer, Refusal> {
+    /// A request that no source has asked for; its body is not even read. So few of them are kept, and so little of each,
+    /// that they need no room.
+    async fn unrouted<B>(&self, request: Request<B>, peer: IpAddr) -> Result<Answer, Refusal> {
+        let now = self.clock.now();
         if self.limits.may_keep_refused(now) {
             let (head, _) = request.into_parts();
             let incoming = Incoming {
                 method: head.method,
-                path: head.uri.path().chars().take(500).collect(),
+                path: head.uri.path().to_owned(),
                 query: None,
                 headers: head.headers,
                 body: Bytes::new(),
@@ -192,7 +213,7 @@ impl Ingest {
             let arrival = Arrival {
                 source: None,
                 app: None,
-                request: Some(keep::unknown(&incoming, &peer.to_string())),
+                request: Some(keep::noted(&incoming, &peer.to_string())),
                 verdict: Verdict::Unrouted(Reason::SourceUnknown),
             };
             self.store_arrival(arrival).await?;
@@ -202,12 +223,15 @@ impl Ingest {
         Ok(plain(StatusCode::NOT_FOUND, "no source has this URL\n"))
     }
 
+    /// Stores what came to a source. Its share goes with the body: as long as the store has it, it is in hand.
     async fn append(
         &self,
         source: &Arc<Source>,
         request: store::arrivals::Request,
         verdict: Verdict,
+        share: Share,
     ) -> Result<Appended, Refusal> {
+        let request = store::arrivals::Request { body: share.hold(request.body), ..request };
         let arrival =
             Arrival { source: Some(Arc::clone(source)), app: None, request: Some(request), verdict };
         self.store_arrival(arrival).await
@@ -239,62 +263,12 @@ impl Ingest {
             }
         }
     }
-
-    fn refuse(&self, refusal: Refusal) -> Answer {
-        self.metrics.request(match refusal {
-            Refusal::Unavailable => Count::Unavailable,
-            Refusal::TooLarge { .. } | Refusal::TooSlow | Refusal::TooMany { .. } | Refusal::Broken => {
-                Count::Refused
-            }
-        });
-        refusal.answer()
-    }
 }
 
-/// Reads and forgets a body, at most so many bytes of it.
-async fn drain<B: http_body::Body<Data = Bytes>>(body: B, most: u64) {
-    let mut body = std::pin::pin!(body);
-    let mut read = 0;
-    while let Some(Ok(frame)) = body.frame().await {
-        read += frame.data_ref().map_or(0, |data| data.len() as u64);
-        if read >= most {
-            return;
-        }
-    }
-}
-
-/// Why a request was answered without being stored.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Refusal {
-    /// Our own fault, or too much at once: never a 4xx, which some senders take as final.
-    Unavailable,
-    TooMany {
-        wait: Duration,
-    },
-    TooLarge {
-        max: usize,
-    },
-    TooSlow,
-    Broken,
-}
-
-impl Refusal {
-    fn answer(self) -> Answer {
-        match self {
-            Refusal::Unavailable => after(
-                plain(StatusCode::SERVICE_UNAVAILABLE, "cannot store this now, send it again\n"),
-                Duration::from_secs(1),
-            ),
-            Refusal::TooMany { wait } => {
-                after(plain(StatusCode::TOO_MANY_REQUESTS, "too many requests, send it again later\n"), wait)
-            }
-            Refusal::TooLarge { max } => {
-                plain(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body is larger than {max} bytes\n"))
-            }
-            Refusal::TooSlow => plain(StatusCode::REQUEST_TIMEOUT, "the body took too long\n"),
-            Refusal::Broken => plain(StatusCode::BAD_REQUEST, "the body ended early or cannot be read\n"),
-        }
-    }
+/// How many bytes the head of a request has, as far as they are the sender's choice.
+fn head_bytes(head: &request::Parts) -> usize {
+    let headers = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
+    headers.sum::<usize>() + head.uri.path_and_query().map_or(0, |path| path.as_str().len())
 }
 
 /// A verified body that is not the platform's: stored as it came, under a name that says so.
@@ -313,26 +287,4 @@ fn unrecognised(
         occurred_at: incoming.received_at,
         content: model::event::Content::Body,
     }
-}
-
-fn answer(reply: Reply) -> Answer {
-    let mut answer = Response::new(Full::new(reply.body));
-    // A status that is not one would be our own adapter's mistake; the sender's events are safe all the same.
-    *answer.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
-    if let Ok(content_type) = header::HeaderValue::from_str(reply.content_type) {
-        answer.headers_mut().insert(header::CONTENT_TYPE, content_type);
-    }
-    answer
-}
-
-fn plain(status: StatusCode, text: &str) -> Answer {
-    answer(Reply { status: status.as_u16(), ..Reply::text(text.to_owned()) })
-}
-
-fn after(mut answer: Answer, wait: Duration) -> Answer {
-    let seconds = wait.as_millis().div_ceil(1000).max(1);
-    if let Ok(value) = header::HeaderValue::from_str(&seconds.to_string()) {
-        answer.headers_mut().insert(header::RETRY_AFTER, value);
-    }
-    answer
 }

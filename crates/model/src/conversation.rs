@@ -60,6 +60,10 @@ pub enum ConversationState {
 }
 
 impl ConversationState {
+    /// Every state.
+    pub const ALL: [ConversationState; 3] =
+        [ConversationState::Open, ConversationState::HandedOff, ConversationState::Resolved];
+
     /// The name in the API.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -71,9 +75,7 @@ impl ConversationState {
 
     /// Reads the name.
     pub fn parse(name: &str) -> Option<ConversationState> {
-        [ConversationState::Open, ConversationState::HandedOff, ConversationState::Resolved]
-            .into_iter()
-            .find(|state| state.as_str() == name)
+        ConversationState::ALL.into_iter().find(|state| state.as_str() == name)
     }
 
     /// The state after a touch, and the event type that tells of it, if anything changed.

@@ -120,6 +120,9 @@ pub enum EndpointState {
 }
 
 impl Format {
+    /// Every format.
+    pub const ALL: [Format; 2] = [Format::Standard, Format::Platform];
+
     /// The name in the API.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -130,11 +133,14 @@ impl Format {
 
     /// Reads the name.
     pub fn parse(name: &str) -> Option<Format> {
-        [Format::Standard, Format::Platform].into_iter().find(|format| format.as_str() == name)
+        Format::ALL.into_iter().find(|format| format.as_str() == name)
     }
 }
 
 impl Order {
+    /// Every order.
+    pub const ALL: [Order; 2] = [Order::ByConversation, Order::None];
+
     /// The name in the API.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -145,11 +151,14 @@ impl Order {
 
     /// Reads the name.
     pub fn parse(name: &str) -> Option<Order> {
-        [Order::ByConversation, Order::None].into_iter().find(|order| order.as_str() == name)
+        Order::ALL.into_iter().find(|order| order.as_str() == name)
     }
 }
 
 impl OnDead {
+    /// Every rule.
+    pub const ALL: [OnDead; 2] = [OnDead::Skip, OnDead::Hold];
+
     /// The name in the API.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -160,7 +169,7 @@ impl OnDead {
 
     /// Reads the name.
     pub fn parse(name: &str) -> Option<OnDead> {
-        [OnDead::Skip, OnDead::Hold].into_iter().find(|rule| rule.as_str() == name)
+        OnDead::ALL.into_iter().find(|rule| rule.as_str() == name)
     }
 }
 

@@ -64,13 +64,21 @@ impl Pace {
 
     /// Takes a turn, or says when the next one is.
     pub fn take(&mut self, pacing: Pacing, now: Timestamp) -> Result<(), Timestamp> {
-        let even_ns = self.even_at(pacing, now);
-        if self.turns(pacing, now) == 0 {
-            let next_ms = (even_ns - pacing.ahead_max_ns() + NANOS_A_MILLI - 1).div_euclid(NANOS_A_MILLI);
-            return Err(Timestamp::from_millis(i64::try_from(next_ms).unwrap_or(i64::MAX)));
+        if self.take_many(1, pacing, now) {
+            return Ok(());
         }
-        self.even_ns = even_ns + pacing.interval_ns();
-        Ok(())
+        let free_ns = self.even_at(pacing, now) - pacing.ahead_max_ns();
+        let next_ms = (free_ns + NANOS_A_MILLI - 1).div_euclid(NANOS_A_MILLI);
+        Err(Timestamp::from_millis(i64::try_from(next_ms).unwrap_or(i64::MAX)))
+    }
+
+    /// Takes so many turns at once, or none; says whether they were there. More than the burst never are.
+    pub fn take_many(&mut self, turns: u32, pacing: Pacing, now: Timestamp) -> bool {
+        let are_there = self.turns(pacing, now) >= turns;
+        if are_there {
+            self.even_ns = self.even_at(pacing, now) + pacing.interval_ns() * i128::from(turns);
+        }
+        are_there
     }
 
     /// How many turns may be taken now.
@@ -155,6 +163,18 @@ mod tests {
         }
         assert_eq!(pace.turns(pacing, now.plus(Duration::from_secs(12))), 2);
         assert_eq!(Pace::default().turns(Pacing::new(Duration::ZERO, 1), now), u32::MAX);
+    }
+
+    #[test]
+    fn many_turns_are_taken_together_or_not_at_all() {
+        let (pacing, now) = (Pacing::new(Duration::from_secs(6), 5), Timestamp::from_secs(1_000));
+        let (mut together, mut alone) = (Pace::default(), Pace::default());
+        assert!(!together.take_many(6, pacing, now) && together == Pace::default());
+        assert!(together.take_many(3, pacing, now));
+        assert_eq!([0; 3].map(|_| alone.take(pacing, now)), [Ok(()); 3]);
+        assert_eq!(together, alone);
+        assert!(!together.take_many(3, pacing, now) && together.take_many(2, pacing, now));
+        assert!(!together.take_many(1, pacing, now));
     }
 
     #[test]

@@ -92,6 +92,9 @@ pub enum UnknownAccounts {
 }
 
 impl UnknownAccounts {
+    /// Every rule.
+    pub const ALL: [UnknownAccounts; 2] = [UnknownAccounts::Adopt, UnknownAccounts::Quarantine];
+
     /// The name in the API.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -102,7 +105,7 @@ impl UnknownAccounts {
 
     /// Reads the name.
     pub fn parse(name: &str) -> Option<UnknownAccounts> {
-        [UnknownAccounts::Adopt, UnknownAccounts::Quarantine].into_iter().find(|rule| rule.as_str() == name)
+        UnknownAccounts::ALL.into_iter().find(|rule| rule.as_str() == name)
     }
 }
 

@@ -71,6 +71,8 @@ pub enum Clock {
     System,
     /// A clock that moves only when told to.
     Manual(ManualClock),
+    /// A clock that is set by readings of another machine's.
+    Set(SetClock),
 }
 
 impl Clock {
@@ -79,13 +81,14 @@ impl Clock {
         match self {
             Clock::System => system_now(),
             Clock::Manual(clock) => clock.now(),
+            Clock::Set(clock) => clock.now(),
         }
     }
 
     /// How long it is since some moment of this process: for spans that a step of the wall clock must not change.
     pub fn steady(&self) -> Duration {
         match self {
-            Clock::System => system_steady(),
+            Clock::System | Clock::Set(_) => system_steady(),
             Clock::Manual(clock) => Duration::from_millis(clock.now().0.max(0).cast_unsigned()),
         }
     }
@@ -117,6 +120,31 @@ impl ManualClock {
     }
 }
 
+/// A clock that is set from outside and goes on by the machine's steady clock: a step of the wall clock does not move
+/// it. Shared by all its clones.
+#[derive(Clone, Debug)]
+pub struct SetClock(Arc<AtomicI64>);
+
+impl SetClock {
+    /// Starts the clock at `start`.
+    pub fn starting_at(start: Timestamp) -> SetClock {
+        SetClock(Arc::new(AtomicI64::new(
+            start.0.saturating_mul(1000).saturating_sub(micros(system_steady())),
+        )))
+    }
+
+    /// The present.
+    pub fn now(&self) -> Timestamp {
+        let us = self.0.load(Ordering::SeqCst).saturating_add(micros(system_steady()));
+        Timestamp(us.div_euclid(1000))
+    }
+
+    /// Sets it: `ahead_us` is what its time since the epoch is to be more than [`Clock::steady`], in microseconds.
+    pub fn set(&self, ahead_us: i64) {
+        self.0.store(ahead_us, Ordering::SeqCst);
+    }
+}
+
 #[allow(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
 fn system_now() -> Timestamp {
     let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
@@ -131,6 +159,10 @@ fn system_steady() -> Duration {
 
 fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn micros(span: Duration) -> i64 {
+    i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

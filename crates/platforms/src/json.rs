@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::platform::Unreadable;
@@ -31,8 +32,11 @@ pub(crate) fn object(body: &[u8]) -> Result<Object<'_>, Unreadable> {
     serde_json::from_str(text).map_err(|error| unreadable(&error))
 }
 
-fn unreadable(error: &serde_json::Error) -> Unreadable {
-    Unreadable(format!("not readable JSON: {error}"))
+/// Says where it stops; the error's own words may repeat what stands there.
+pub(crate) fn unreadable(error: &serde_json::Error) -> Unreadable {
+    let (line, column) = (error.line(), error.column());
+    let what = if error.is_data() { "JSON of another shape" } else { "not readable JSON" };
+    Unreadable(format!("{what}: line {line}, column {column}"))
 }
 
 /// Whether a body nests deeper than is read.
@@ -58,11 +62,27 @@ fn nesting(body: &[u8]) -> usize {
     deepest
 }
 
-/// A text as it reads or a number as it is written; an empty text is nothing.
+/// What stands for NUL, which no text of a database may hold: a name with one in it would keep a request from being stored
+/// however often it came.
+const NUL_SHOWN: &str = "\u{fffd}";
+
+/// Replaces NUL in every text of a value.
+pub(crate) fn without_nul(value: &mut Value) {
+    match value {
+        Value::String(text) if text.contains('\0') => *text = text.replace('\0', NUL_SHOWN),
+        Value::Array(items) => items.iter_mut().for_each(without_nul),
+        Value::Object(members) => members.values_mut().for_each(without_nul),
+        _ => {}
+    }
+}
+
+/// A text as it reads, without NUL, or a number as it is written; an empty text is nothing.
 pub(crate) fn text(value: &RawValue) -> Option<Cow<'_, str>> {
     let json = value.get();
     let text = match json.as_bytes().first()? {
-        b'"' if json.contains('\\') => Cow::Owned(serde_json::from_str(json).ok()?),
+        b'"' if json.contains('\\') => {
+            Cow::Owned(serde_json::from_str::<String>(json).ok()?.replace('\0', NUL_SHOWN))
+        }
         b'"' => Cow::Borrowed(&json[1..json.len() - 1]),
         b'-' | b'0'..=b'9' => Cow::Borrowed(json),
         _ => return None,

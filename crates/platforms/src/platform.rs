@@ -45,6 +45,16 @@ pub trait Platform: Sync {
         None
     }
 
+    /// Where a request of this source shows a credential besides the headers that always do; people are never shown it.
+    fn credential_place(&self, _source: &Source) -> Option<CredentialPlace> {
+        None
+    }
+
+    /// The address that calls with the source's access token go to; `None` where it sends nothing.
+    fn sends_to<'s>(&self, _source: &'s Source) -> Option<&'s str> {
+        None
+    }
+
     /// Cuts a body down to the items on some accounts, told by the addresses [`Platform::parse`] gives them; items on
     /// no account have the empty one. What is left keeps the platform's shape and its own bytes. A platform whose
     /// requests are each about one account has nothing to cut.
@@ -65,6 +75,15 @@ pub trait Platform: Sync {
     fn pace(&self, _source: &Source) -> Option<Pace> {
         None
     }
+}
+
+/// Where a request shows a credential.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum CredentialPlace {
+    /// In a header of this name.
+    Header(String),
+    /// At the end of the path.
+    LastOfPath,
 }
 
 /// What is left of a body when items are cut out of it.
@@ -136,9 +155,10 @@ pub struct Pace {
 }
 
 /// The most events that are made of one request: ten times what the largest platform sends.
-pub(crate) const ITEMS_MAX: usize = 10_000;
+pub const ITEMS_MAX: usize = 10_000;
 
-/// A verified body that is not the platform's; it is kept as it came.
+/// A verified body that is not the platform's; it is kept as it came. The words say where it stops being readable, and
+/// nothing of what it says: they are logged.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Unreadable(pub String);

@@ -12,7 +12,7 @@ pub(crate) fn document(body: &[u8]) -> Result<&RawValue, Unreadable> {
     if json::is_deep(body) {
         return Err(Unreadable(format!("not readable JSON: nested deeper than {DEPTH_MAX}")));
     }
-    serde_json::from_slice(body).map_err(|error| Unreadable(format!("not readable JSON: {error}")))
+    serde_json::from_slice(body).map_err(|error| json::unreadable(&error))
 }
 
 /// The value a pointer leads to.

@@ -73,12 +73,9 @@ pub(crate) struct Ready {
 }
 
 /// Takes due deliveries: from what was read ahead, and from the table where that is at its end.
-pub(crate) async fn claim(
-    inner: &Arc<Inner>,
-    wish: &Wish,
-    token: i64,
-    moment: Moment,
-) -> Result<Vec<Claimed>, Error> {
+pub(crate) async fn claim(inner: &Arc<Inner>, wish: &Wish) -> Result<Vec<Claimed>, Error> {
+    let moment = Moment { now: inner.clock.now(), steady: inner.clock.steady() };
+    let token = inner.ids.next::<()>(moment.now).raw();
     let mut room = Room::of(inner.routing.current(), wish);
     let until = moment.steady + wish.lease;
     let mut claimed = inner.ahead.hand_out(&mut room, &inner.leases, until);
@@ -150,14 +147,11 @@ impl Ahead {
     /// Hands out what is ready, endpoint by endpoint, from the one after the last that was served.
     fn hand_out(&self, room: &mut Room, leases: &Leases, until: Duration) -> Vec<Claimed> {
         let mut known = self.known();
-        let last = known.served_last;
-        let later = known.lists.range((Bound::Excluded(last), Bound::Unbounded));
-        let ids: Vec<EndpointId> = later.chain(known.lists.range(..=last)).map(|(id, _)| *id).collect();
         let mut claimed = Vec::new();
-        for id in ids {
-            if room.left == 0 {
-                break;
-            }
+        for _ in 0..known.lists.len() {
+            let later = known.lists.range((Bound::Excluded(known.served_last), Bound::Unbounded)).next();
+            let next = later.or(known.lists.first_key_value()).map(|(id, _)| *id);
+            let Some(id) = next.filter(|_| room.left > 0) else { break };
             known.served_last = id;
             claimed.extend(known.serve(id, room, leases, until));
         }
@@ -198,28 +192,30 @@ impl Known {
         if room.left == 0 {
             return None;
         }
-        let full: HashSet<(EndpointId, Kind)> =
-            self.lists.iter().flat_map(|(id, lists)| lists.full().map(|kind| (*id, kind))).collect();
         let has_room = |id| room.share(id).is_some_and(|share| share.free > 0);
+        let Known { announced, lists, .. } = self;
+        let is_wanted = |place: &(EndpointId, Kind)| !is_full(lists, place) && has_room(place.0);
         if steady >= self.look_everywhere {
             self.look_everywhere = steady + LOOK_EVERY;
-            self.announced.retain(|place| full.contains(place) || !has_room(place.0));
+            announced.retain(|place| !is_wanted(place));
+            let full = lists.iter().flat_map(|(id, lists)| lists.full().map(|kind| (*id, kind))).collect();
             return Some(Places::All { after: self.looked_last, full });
         }
         // An endpoint that takes nothing now is looked at when its configuration changes.
-        self.announced.retain(|(id, _)| room.share(*id).is_some());
-        let wanted = self.announced.iter().filter(|place| !full.contains(place) && has_room(place.0));
-        let these: Vec<(EndpointId, Kind)> = wanted.take(PLACES_MAX).copied().collect();
-        these.iter().for_each(|place| {
-            self.announced.remove(place);
-        });
+        announced.retain(|(id, _)| room.share(*id).is_some());
+        let these: Vec<_> =
+            announced.iter().filter(|place| is_wanted(place)).take(PLACES_MAX).copied().collect();
+        announced.retain(|place| !these.contains(place));
         (!these.is_empty()).then_some(Places::These(these))
     }
 
     fn serve(&mut self, id: EndpointId, room: &mut Room, leases: &Leases, until: Duration) -> Vec<Claimed> {
+        let share = room.share(id);
+        if share.as_ref().is_some_and(|share| share.free == 0) {
+            return Vec::new();
+        }
         let Some(mut lists) = self.lists.remove(&id) else { return Vec::new() };
-        let share = room.share(id).filter(|share| Arc::ptr_eq(&share.endpoint, &lists.endpoint));
-        let Some(share) = share else {
+        let Some(share) = share.filter(|share| Arc::ptr_eq(&share.endpoint, &lists.endpoint)) else {
             // Paused, removed or changed meanwhile.
             self.drop_all(lists, leases);
             return Vec::new();
@@ -260,6 +256,11 @@ impl Known {
             ready.release(leases);
         }
     }
+}
+
+/// Whether something of this kind is ready for this endpoint.
+fn is_full(lists: &BTreeMap<EndpointId, Lists>, (id, kind): &(EndpointId, Kind)) -> bool {
+    lists.get(id).is_some_and(|lists| lists.full().any(|full| full == *kind))
 }
 
 impl Lists {

@@ -360,12 +360,14 @@ impl<'a> Batch<'a> {
                 continue;
             }
             receipts.push(progress.receipt_row(arrival, id));
-            bodies.push(vec![
-                id.into(),
-                request.headers.as_str().into(),
-                request.body.to_vec().into(),
-                Value::Int(check_of(&request.body)),
-            ]);
+            if request.is_whole {
+                bodies.push(vec![
+                    id.into(),
+                    request.headers.as_str().into(),
+                    request.body.to_vec().into(),
+                    Value::Int(check_of(&request.body)),
+                ]);
+            }
         }
         tx.insert_many(RECEIPTS, receipts).await?;
         tx.insert_many(BODIES, bodies).await?;
@@ -377,7 +379,13 @@ impl<'a> Batch<'a> {
 impl Item<'_> {
     fn meeting(&self) -> Option<Meeting<'_>> {
         let party: &Party = self.new.party.as_ref().filter(|party| !party.identifiers.is_empty())?;
-        Some(Meeting { app: self.app, account: self.account?, party, at: self.new.occurred_at })
+        let echo = match &self.new.content {
+            Content::Message { message } if self.new.event_type.as_str() == "message.echo" => {
+                Some(&*message.id)
+            }
+            _ => None,
+        };
+        Some(Meeting { app: self.app, account: self.account?, party, at: self.new.occurred_at, echo })
     }
 
     /// What this item must stay in line with.

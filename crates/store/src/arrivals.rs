@@ -10,6 +10,7 @@ use model::source::Source;
 
 use crate::append;
 use crate::batch::{Batch, Batcher};
+use crate::disk::Reserve;
 use crate::error::Error;
 use crate::{Inner, routing};
 
@@ -44,6 +45,8 @@ pub struct Request {
     pub headers: String,
     /// The body, byte for byte.
     pub body: Bytes,
+    /// Whether headers and body are kept; where they are not, only the body's length is.
+    pub is_whole: bool,
 }
 
 /// What a request was found to be.
@@ -78,20 +81,26 @@ pub struct Appended {
 #[derive(Clone)]
 pub struct Arrivals {
     batcher: Batcher<Arrival, Appended>,
+    reserve: Reserve,
 }
 
 impl Arrivals {
     pub(crate) fn start(inner: Arc<Inner>) -> Arrivals {
+        let reserve = inner.reserve.clone();
         let run = Arc::new(move |batch: Arc<Batch<Arrival, Appended>>| {
             let inner = Arc::clone(&inner);
             Box::pin(async move { append_fresh(&inner, batch).await }) as _
         });
-        Arrivals { batcher: Batcher::start(QUEUE_MAX, run) }
+        Arrivals { batcher: Batcher::start(QUEUE_MAX, run), reserve }
     }
 
     /// Appends one arrival: its receipt, its events, the deliveries they cause, the conversations they touch. Returns
-    /// when it is on disk; whoever waits at the same time shares the commit. Duplicates are reported, not errors.
+    /// when it is on disk; whoever waits at the same time shares the commit. Duplicates are reported, not errors. What
+    /// came in a request is refused when only the disk's reserve is left; what we tell ourselves is not.
     pub async fn append(&self, arrival: Arrival) -> Result<Appended, Error> {
+        if arrival.request.is_some() {
+            self.reserve.check()?;
+        }
         self.batcher.offer(arrival).await
     }
 }

@@ -166,10 +166,16 @@ async fn run_batch<I: Clone, O>(batch: &Arc<Batch<I, O>>, run: &Run<I, O>) {
         }
         Err(error) if error.is_everybodys() => refuse(batch.tells(), error),
         Err(_) => {
-            for (item, tell) in batch.items().iter().zip(batch.tells()) {
+            let mut waiting = batch.items().iter().zip(batch.tells());
+            while let Some((item, tell)) = waiting.next() {
                 let alone = run(Arc::new(Batch::alone(item.clone()))).await;
-                let outcome = alone.and_then(|outcomes| outcomes.into_iter().next().ok_or(Error::Busy));
-                let _ = tell.send(outcome);
+                match alone.and_then(|outcomes| outcomes.into_iter().next().ok_or(Error::Busy)) {
+                    Err(error) if error.is_everybodys() => {
+                        let others = waiting.map(|(_, tell)| tell);
+                        return refuse(std::iter::once(tell).chain(others).collect(), error);
+                    }
+                    outcome => drop(tell.send(outcome)),
+                }
             }
         }
     }

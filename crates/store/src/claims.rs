@@ -73,13 +73,9 @@ pub struct Place {
 }
 
 /// With several nodes: the lease is in the row. What another node is taking at this moment is left to it.
-pub(crate) async fn take_in_rows(
-    tx: &mut Tx,
-    inner: &Inner,
-    wish: &Wish,
-    token: i64,
-    now: Timestamp,
-) -> Result<Vec<Claimed>, Error> {
+pub(crate) async fn take_in_rows(tx: &mut Tx, inner: &Inner, wish: &Wish) -> Result<Vec<Claimed>, Error> {
+    let now = inner.clock.now();
+    let token = inner.ids.next::<()>(now).raw();
     let picked = pick(tx, inner, wish, now).await?;
     let sql = "UPDATE deliveries SET state = 1, due_at = ?3, lease = ?4 WHERE id =
         (SELECT id FROM deliveries WHERE id = ?1 AND due_at <= ?2 FOR UPDATE SKIP LOCKED)";
@@ -120,7 +116,7 @@ pub(crate) async fn load(tx: &mut Tx, taken: &[Due], token: i64) -> Result<Vec<C
     let sql = "SELECT id, app, source, account, conversation, receipt, event_type, occurred_at, content, content_check
         FROM events WHERE id = ?1";
     let asked: Vec<Vec<Value>> = taken.iter().map(|one| vec![one.event.into()]).collect();
-    let events = tx.fetch_many(sql, &asked).await?;
+    let events = tx.fetch_each(sql, &asked).await?;
     let mut claimed = Vec::with_capacity(taken.len());
     for (one, rows) in taken.iter().zip(events) {
         let read = rows.first().and_then(|row| event(row).ok());

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use futures_util::future::BoxFuture;
+use model::time::Clock;
 
 use crate::error::Error;
-use crate::postgres::Postgres;
+use crate::postgres::{Patience, Postgres, verbs};
 use crate::runs::Runs;
 use crate::sqlite::Sqlite;
 use crate::value::{Row, Value};
@@ -30,7 +31,19 @@ impl Db {
     {
         match self {
             Db::Sqlite(engine) => engine.write(job).await,
-            Db::Postgres(engine) => engine.write(job).await,
+            Db::Postgres(engine) => engine.write(job, Patience::Usual).await,
+        }
+    }
+
+    /// The same for what changes so many rows that nobody should wait for it but who asked.
+    pub(crate) async fn write_patiently<T, F>(&self, job: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>> + Send + 'static,
+    {
+        match self {
+            Db::Sqlite(engine) => engine.write(job).await,
+            Db::Postgres(engine) => engine.write(job, Patience::Long).await,
         }
     }
 
@@ -42,7 +55,28 @@ impl Db {
     {
         match self {
             Db::Sqlite(engine) => engine.read(job).await,
-            Db::Postgres(engine) => engine.read(job).await,
+            Db::Postgres(engine) => engine.read(job, Patience::Usual).await,
+        }
+    }
+
+    /// The same for what reads whole tables.
+    pub(crate) async fn read_patiently<T, F>(&self, job: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>> + Send + 'static,
+    {
+        match self {
+            Db::Sqlite(engine) => engine.read(job).await,
+            Db::Postgres(engine) => engine.read(job, Patience::Long).await,
+        }
+    }
+
+    /// The time that decides when something is due and when a lease ends: on PostgreSQL the database's, which its nodes
+    /// share; on SQLite our own.
+    pub(crate) fn clock(&self, own: Clock) -> Clock {
+        match self {
+            Db::Sqlite(_) => own,
+            Db::Postgres(engine) => engine.clock().clone(),
         }
     }
 
@@ -128,7 +162,7 @@ impl Tx {
         self.faults.step()?;
         match &mut self.engine {
             Engine::Sqlite(connection) => crate::sqlite::execute(connection, sql, args),
-            Engine::Postgres(client) => crate::postgres::execute(client, sql, args).await,
+            Engine::Postgres(client) => verbs::execute(client, sql, args).await,
         }
     }
 
@@ -137,7 +171,7 @@ impl Tx {
         self.faults.step()?;
         match &mut self.engine {
             Engine::Sqlite(connection) => crate::sqlite::execute_many(connection, sql, lists),
-            Engine::Postgres(client) => crate::postgres::execute_many(client, sql, lists).await,
+            Engine::Postgres(client) => verbs::execute_many(client, sql, lists).await,
         }
     }
 
@@ -146,7 +180,7 @@ impl Tx {
         self.faults.step()?;
         match &mut self.engine {
             Engine::Sqlite(connection) => crate::sqlite::fetch(connection, sql, args),
-            Engine::Postgres(client) => crate::postgres::fetch(client, sql, args).await,
+            Engine::Postgres(client) => verbs::fetch(client, sql, args).await,
         }
     }
 
@@ -164,7 +198,21 @@ impl Tx {
         self.faults.step()?;
         match &mut self.engine {
             Engine::Sqlite(connection) => crate::sqlite::fetch_many(connection, sql, lists),
-            Engine::Postgres(client) => crate::postgres::fetch_many(client, sql, lists).await,
+            Engine::Postgres(client) => verbs::fetch_many(client, sql, lists).await,
+        }
+    }
+
+    /// The rows of one query for each list of arguments, for queries that are asked of many at a time: on PostgreSQL they
+    /// become one. Arguments stand where a column may, so not in LIMIT; those at one place are of one type.
+    pub(crate) async fn fetch_each(
+        &mut self,
+        sql: &str,
+        lists: &[Vec<Value>],
+    ) -> Result<Vec<Vec<Row>>, Error> {
+        self.faults.step()?;
+        match &mut self.engine {
+            Engine::Sqlite(connection) => crate::sqlite::fetch_many(connection, sql, lists),
+            Engine::Postgres(client) => verbs::fetch_each(client, sql, lists).await,
         }
     }
 
@@ -176,7 +224,7 @@ impl Tx {
         self.faults.step()?;
         match &mut self.engine {
             Engine::Sqlite(connection) => crate::sqlite::insert_many(connection, into, &rows),
-            Engine::Postgres(client) => crate::postgres::insert_many(client, into, &rows).await,
+            Engine::Postgres(client) => verbs::insert_many(client, into, &rows).await,
         }
     }
 
@@ -189,19 +237,19 @@ impl Tx {
         self.faults.step()?;
         match &mut self.engine {
             Engine::Sqlite(connection) => crate::sqlite::insert_new(connection, into, &rows),
-            Engine::Postgres(client) => crate::postgres::insert_new(client, into, &rows).await,
+            Engine::Postgres(client) => verbs::insert_new(client, into, &rows).await,
         }
     }
 
     /// Keeps other transactions that name the same number waiting until this one ends. SQLite has one writer, so
     /// there is nobody to wait for.
     pub(crate) async fn lock(&mut self, keys: Vec<i64>) -> Result<(), Error> {
-        self.wait_for("SELECT 1 FROM pg_advisory_xact_lock(?1)", keys).await
+        self.wait_for("SELECT pg_advisory_xact_lock(?1)", keys).await
     }
 
     /// Waits for whoever has locked this number, and keeps it from being locked; any number may share it.
     pub(crate) async fn share(&mut self, key: i64) -> Result<(), Error> {
-        self.wait_for("SELECT 1 FROM pg_advisory_xact_lock_shared(?1)", vec![key]).await
+        self.wait_for("SELECT pg_advisory_xact_lock_shared(?1)", vec![key]).await
     }
 
     async fn wait_for(&mut self, sql: &str, mut keys: Vec<i64>) -> Result<(), Error> {
@@ -211,7 +259,7 @@ impl Tx {
             Engine::Postgres(client) if !keys.is_empty() => {
                 self.faults.step()?;
                 let lists: Vec<Vec<Value>> = keys.into_iter().map(|key| vec![Value::Int(key)]).collect();
-                crate::postgres::fetch_many(client, sql, &lists).await.map(|_| ())
+                verbs::fetch_each(client, sql, &lists).await.map(|_| ())
             }
             Engine::Sqlite(_) | Engine::Postgres(_) => Ok(()),
         }

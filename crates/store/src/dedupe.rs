@@ -45,7 +45,7 @@ pub(crate) async fn keep(tx: &mut Tx, entries: Vec<Entry>) -> Result<(), Error> 
     Ok(())
 }
 
-/// Forgets events that are removed, and their keys; all made before `end` have been looked at.
+/// Forgets events that were removed, and their keys; all made before `end` have been looked at.
 pub(crate) async fn forget(
     tx: &mut Tx,
     events: &[EventId],

@@ -8,7 +8,7 @@ use model::id::{AppId, DeliveryId, EndpointId, EventId};
 use model::page::{Page, PageRequest, Span};
 use model::time::Timestamp;
 
-use crate::ahead::{self, Moment};
+use crate::ahead;
 use crate::claims::{self, Claimed, Wish};
 use crate::db::Tx;
 use crate::error::Error;
@@ -37,17 +37,14 @@ impl Deliveries<'_> {
     /// endpoint gets more than its concurrency, counting what is under way, and retries at most half of it.
     pub async fn claim(&self, wish: Wish) -> Result<Vec<Claimed>, Error> {
         let inner = &self.0.inner;
-        let now = inner.clock.now();
-        let token = inner.ids.next::<()>(now).raw();
         if inner.db.is_embedded() {
-            return ahead::claim(inner, &wish, token, Moment { now, steady: inner.clock.steady() }).await;
+            return ahead::claim(inner, &wish).await;
         }
         let holder = Arc::clone(inner);
+        // Time is asked for inside the transaction: only then is it known what time it is.
         inner
             .db
-            .write(move |tx| {
-                Box::pin(async move { claims::take_in_rows(tx, &holder, &wish, token, now).await })
-            })
+            .write(move |tx| Box::pin(async move { claims::take_in_rows(tx, &holder, &wish).await }))
             .await
     }
 

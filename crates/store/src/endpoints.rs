@@ -67,7 +67,7 @@ impl Endpoints<'_> {
         let (inner, trail) = (&self.0.inner, self.0.trail());
         inner
             .db
-            .write(move |tx| {
+            .write_patiently(move |tx| {
                 Box::pin(async move {
                     remove(tx, id).await?;
                     trail.write(tx).await

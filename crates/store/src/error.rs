@@ -1,13 +1,15 @@
 //! What can go wrong with the store, by what the caller can do about it.
 
+use tokio_postgres::error::SqlState;
+
 /// Why an operation did not happen. Whatever the variant, nothing of it was stored unless it says so.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Too much is waiting already; try again later.
     #[error("the store is busy: try again later")]
     Busy,
-    /// The disk is full; reads go on, and writes will when there is room.
-    #[error("the disk is full: make room, writes resume by themselves")]
+    /// The disk is full, or only its reserve is left; reads go on, and writes will when there is room.
+    #[error("the disk is full, but for a reserve: make room, writes resume by themselves")]
     DiskFull,
     /// The engine cannot be reached, or gave up on this operation; it may be tried again. After a lost
     /// connection it may have happened all the same: every operation of ours can be repeated safely.
@@ -54,9 +56,19 @@ pub enum EngineError {
     /// The pool of PostgreSQL connections.
     #[error(transparent)]
     Pool(#[from] deadpool_postgres::PoolError),
+    /// PostgreSQL took a question and did not answer; it may be that it was done.
+    #[error("PostgreSQL did not answer in time")]
+    NoAnswer,
     /// The thread that owns the file has ended.
     #[error("the writer thread has ended")]
     WriterGone,
+}
+
+/// Whether the server says that it could not, not that this is wrong: a lock that somebody holds, a statement that took
+/// too long or was cancelled, a shortage, a shutdown, a fault below it. Each try would wait as long as this one did.
+fn is_of_no_item(code: &SqlState) -> bool {
+    *code == SqlState::LOCK_NOT_AVAILABLE
+        || ["53", "57", "58"].iter().any(|class| code.code().starts_with(class))
 }
 
 /// The server's own words; the library's say only that there are some. They never hold a row's values.
@@ -79,13 +91,17 @@ impl Error {
     pub(crate) fn is_everybodys(&self) -> bool {
         match self {
             Error::DiskFull | Error::Fatal | Error::Busy | Error::Injected => true,
-            Error::Unavailable(EngineError::Postgres(error)) => error.is_closed(),
+            Error::Unavailable(EngineError::Postgres(error)) => {
+                error.is_closed() || error.code().is_some_and(is_of_no_item)
+            }
             // Another process that holds the file makes each try wait as long as this one did.
             Error::Unavailable(EngineError::Sqlite(error)) => {
                 use rusqlite::ErrorCode::{DatabaseBusy, SystemIoFailure};
                 error.sqlite_error_code().is_some_and(|code| [DatabaseBusy, SystemIoFailure].contains(&code))
             }
-            Error::Unavailable(engine) => matches!(engine, EngineError::Pool(_) | EngineError::WriterGone),
+            Error::Unavailable(EngineError::Pool(_) | EngineError::NoAnswer | EngineError::WriterGone) => {
+                true
+            }
             _ => false,
         }
     }
@@ -116,7 +132,6 @@ impl From<rusqlite::Error> for Error {
 
 impl From<tokio_postgres::Error> for Error {
     fn from(error: tokio_postgres::Error) -> Error {
-        use tokio_postgres::error::SqlState;
         match error.code() {
             Some(code) if *code == SqlState::DISK_FULL => Error::DiskFull,
             Some(code) if *code == SqlState::UNIQUE_VIOLATION => Error::Conflict("it is there already"),

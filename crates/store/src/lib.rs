@@ -15,13 +15,16 @@ mod db;
 mod dedupe;
 pub mod deliveries;
 mod digest;
+pub mod disk;
 mod due;
+mod echoes;
 pub mod endpoints;
 pub mod error;
 pub mod hold;
 mod log;
 pub mod events;
 mod filter;
+mod following;
 mod leases;
 mod listing;
 mod look;
@@ -45,6 +48,7 @@ pub mod stats;
 mod statuses;
 mod sync;
 mod telling;
+mod threads;
 mod turns;
 mod value;
 mod version;
@@ -61,6 +65,7 @@ use crate::ahead::Ahead;
 use crate::arrivals::Arrivals;
 use crate::db::Db;
 pub use crate::db::Faults;
+use crate::disk::Reserve;
 pub use crate::error::Error;
 pub use crate::leases::Lease;
 use crate::leases::Leases;
@@ -126,6 +131,7 @@ pub(crate) struct Inner {
     pub(crate) clock: Clock,
     pub(crate) routing: RoutingTable,
     pub(crate) leases: Leases,
+    pub(crate) reserve: Reserve,
     pub(crate) ahead: Ahead,
     /// The endpoint at which the last claim ended; the next one begins after it.
     pub(crate) claimed_last: AtomicI64,
@@ -157,14 +163,16 @@ impl Inner {
 }
 
 impl Store {
-    /// Opens the database, brings its schema up to date and reads what is needed in memory.
+    /// Opens the database, brings its schema up to date and reads what is needed in memory. On PostgreSQL its clock is
+    /// followed from then on, so that nodes whose own clocks differ agree; a manual clock is left as it is.
     pub async fn open(config: &Config, clock: Clock) -> Result<Store, Error> {
         let db = match &config.location {
             Location::Folder(folder) => Db::Sqlite(sqlite::Sqlite::open(folder, &config.faults)?),
             Location::Postgres(url) => {
-                Db::Postgres(postgres::Postgres::open(url, config.faults.clone()).await?)
+                Db::Postgres(postgres::Postgres::open(url, config.faults.clone(), clock.clone()).await?)
             }
         };
+        let clock = db.clock(clock);
         migrate::run(&db).await?;
         if db.is_embedded() {
             db.write(|tx| Box::pin(dedupe::load(tx))).await?;
@@ -177,6 +185,7 @@ impl Store {
             clock,
             routing: RoutingTable::default(),
             leases: Leases::default(),
+            reserve: Reserve::at(&config.location),
             ahead: Ahead::default(),
             claimed_last: AtomicI64::new(0),
             sends_claimed_last: AtomicI64::new(0),
@@ -205,7 +214,17 @@ impl Store {
         }
     }
 
-    /// Where `now` comes from, for those who work on the store's behalf.
+    /// Takes nothing more, ends what is under way and closes the database. An embedded one is complete in its one file
+    /// then, unless a sync has failed or somebody else has it open. Whoever calls sets the bound in time.
+    pub async fn close(&self) {
+        match &self.inner.db {
+            Db::Sqlite(engine) => engine.close().await,
+            // Its connections hold nothing.
+            Db::Postgres(_) => {}
+        }
+    }
+
+    /// Where `now` comes from, for those who work on the store's behalf: what they say is due at a time is compared with it.
     pub fn clock(&self) -> &Clock {
         &self.inner.clock
     }

@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
 
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, DEFAULT_NAME};
 
 use crate::error::Error;
-use crate::sqlite::{open_writer, spawn};
+use crate::sqlite::open_writer;
 use crate::sync;
+use crate::threads::spawn;
 
 /// How many frames of the log cause its copying.
 const FRAMES_MAX: i32 = 4_000;
@@ -24,6 +26,7 @@ pub(crate) struct Copier {
     ask: SyncSender<()>,
     /// All but the newest frames are copied: the writer does the rest, and the log begins anew.
     is_nearly_done: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
 }
 
 /// Whether the store may still be written, and where it is said if not.
@@ -66,11 +69,11 @@ impl Copier {
         let (ask, asked) = sync_channel(1);
         let is_nearly_done = Arc::new(AtomicBool::new(false));
         let done = Arc::clone(&is_nearly_done);
-        spawn("store-copier", move || {
+        let thread = spawn("store-copier", move || {
             copy_when_asked(&connection, &asked, &done, &soundness);
             soundness.leave(connection);
         })?;
-        Ok(Copier { ask, is_nearly_done })
+        Ok(Copier { ask, is_nearly_done, thread })
     }
 
     /// To be called by the writer between its transactions. Whatever keeps the log from being copied, if it is no failed
@@ -88,6 +91,20 @@ impl Copier {
         }
         Ok(())
     }
+
+    /// Waits until what is being copied is, and ends.
+    pub(crate) fn end(self) {
+        drop(self.ask);
+        // It does not panic; if it did, it has ended all the same.
+        let _ = self.thread.join();
+    }
+}
+
+/// Copies the whole log and leaves nothing in it: the database alone is complete then. Whatever keeps it from that, if it
+/// is no failed sync: the log holds everything.
+pub(crate) fn empty(last: &Connection) -> Result<(), Error> {
+    last.wal_checkpoint_v2(DEFAULT_NAME, CheckpointMode::TRUNCATE)?;
+    Ok(())
 }
 
 fn copy_when_asked(

@@ -30,7 +30,7 @@ const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_history
 /// Brings the schema up to date and says which steps were taken. Refuses a database that a newer program has
 /// changed, and one whose past differs from ours.
 pub(crate) async fn run(db: &Db) -> Result<Vec<&'static str>, Error> {
-    db.write(|tx| Box::pin(bring_up(tx))).await
+    db.write_patiently(|tx| Box::pin(bring_up(tx))).await
 }
 
 async fn bring_up(tx: &mut Tx) -> Result<Vec<&'static str>, Error> {

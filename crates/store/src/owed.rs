@@ -103,7 +103,7 @@ impl Owed {
         let asked: Vec<Vec<Value>> =
             lines.iter().map(|(endpoint, line)| vec![(*endpoint).into(), (*line).into()]).collect();
         let mut newest = HashMap::new();
-        for (line, rows) in lines.into_iter().zip(tx.fetch_many(sql, &asked).await?) {
+        for (line, rows) in lines.into_iter().zip(tx.fetch_each(sql, &asked).await?) {
             if let Some(id) = rows.first().map_or(Ok(None), |row| row.opt_int(0))? {
                 newest.insert(line, id);
             }

@@ -9,6 +9,7 @@ use model::time::Timestamp;
 
 use crate::db::{Column, Into, Tx};
 use crate::digest::fingerprint;
+use crate::echoes::{self, Echo};
 use crate::error::Error;
 use crate::value::Value;
 
@@ -37,6 +38,8 @@ pub(crate) struct Meeting<'a> {
     pub(crate) account: AccountId,
     pub(crate) party: &'a Party,
     pub(crate) at: Timestamp,
+    /// The platform's id of the message, where it is one that came back to us.
+    pub(crate) echo: Option<&'a str>,
 }
 
 /// The conversation of a meeting, and the event types of our own that the meeting causes.
@@ -63,9 +66,10 @@ pub(crate) async fn meet(
     // Two nodes may know the same contact by different names: only one may make the conversation.
     tx.lock(contacts.iter().map(|contact| contact.raw()).collect()).await?;
     let mut talks = Talks::find(tx, meetings, &contacts).await?;
+    let touches = talks.touches(tx, meetings, &contacts, now).await?;
+    let met = meetings.iter().zip(contacts).zip(touches);
     let told =
-        meetings.iter().zip(&contacts).map(|(meeting, contact)| talks.touch(meeting, *contact, ids, now));
-    let told = told.collect();
+        met.map(|((meeting, contact), touch)| talks.touch(meeting, contact, touch, (ids, now))).collect();
     talks.write(tx).await?;
     Ok(told)
 }
@@ -96,7 +100,7 @@ impl People {
         let lists: Vec<Vec<Value>> =
             asked.iter().map(|(app, name)| vec![(*app).into(), name.as_str().into()]).collect();
         let sql = "SELECT contact FROM identifiers WHERE app = ?1 AND identifier = ?2";
-        let found = tx.fetch_many(sql, &lists).await?;
+        let found = tx.fetch_each(sql, &lists).await?;
         let mut known = HashMap::new();
         for (name, rows) in asked.into_iter().zip(found) {
             if let Some(row) = rows.first() {
@@ -198,7 +202,7 @@ impl Talks {
         let lists: Vec<Vec<Value>> =
             pairs.keys().map(|(account, contact)| vec![(*account).into(), (*contact).into()]).collect();
         let sql = "SELECT id, state, last_inbound_at, touched_at FROM conversations WHERE account = ?1 AND contact = ?2";
-        let found = tx.fetch_many(sql, &lists).await?;
+        let found = tx.fetch_each(sql, &lists).await?;
         let mut talks = BTreeMap::new();
         for ((pair, app), rows) in pairs.into_iter().zip(found) {
             let Some(row) = rows.first() else { continue };
@@ -219,7 +223,37 @@ impl Talks {
         Ok(Talks(talks))
     }
 
-    fn touch(&mut self, meeting: &Meeting<'_>, contact: ContactId, ids: &Ids, now: Timestamp) -> Talk {
+    /// What each meeting means: an echo of what we sent ourselves is no person's.
+    async fn touches<'m>(
+        &self,
+        tx: &mut Tx,
+        meetings: &[Meeting<'m>],
+        contacts: &[ContactId],
+        now: Timestamp,
+    ) -> Result<Vec<Touch>, Error> {
+        let echo = |(at, (meeting, contact)): (usize, (&Meeting<'m>, &ContactId))| {
+            let message_id = meeting.echo.filter(|_| meeting.party.touch == Touch::HumanEcho)?;
+            let conversation = self.0.get(&(meeting.account, *contact)).map(|standing| standing.id);
+            Some((at, Echo { account: meeting.account, conversation, party: meeting.party, message_id }))
+        };
+        let echoes = meetings.iter().zip(contacts).enumerate().filter_map(echo);
+        let (places, echoes): (Vec<usize>, Vec<Echo<'_>>) = echoes.unzip();
+        let mut touches: Vec<Touch> = meetings.iter().map(|meeting| meeting.party.touch).collect();
+        for (at, is_ours) in places.into_iter().zip(echoes::are_ours(tx, &echoes, now).await?) {
+            if is_ours {
+                touches[at] = Touch::None;
+            }
+        }
+        Ok(touches)
+    }
+
+    fn touch(
+        &mut self,
+        meeting: &Meeting<'_>,
+        contact: ContactId,
+        touch: Touch,
+        (ids, now): (&Ids, Timestamp),
+    ) -> Talk {
         let mut caused = Vec::new();
         let standing = self.0.entry((meeting.account, contact)).or_insert_with(|| {
             caused.push("conversation.created");
@@ -233,12 +267,12 @@ impl Talks {
                 is_fresh: false,
             }
         });
-        let (state, change) = standing.state.touched(meeting.party.touch);
+        let (state, change) = standing.state.touched(touch);
         standing.is_fresh &= change.is_none() && now.since(standing.touched_at) < TOUCH_SLACK;
         standing.state = state;
         caused.extend(change);
         standing.touched_at = standing.touched_at.max(now);
-        if meeting.party.touch == Touch::Inbound {
+        if touch == Touch::Inbound {
             let wrote_at = meeting.at.min(now);
             let is_near = standing.last_inbound_at.is_some_and(|last| wrote_at.since(last) < TOUCH_SLACK);
             standing.is_fresh &= is_near;

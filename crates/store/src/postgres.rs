@@ -1,31 +1,71 @@
-//! PostgreSQL: the same bodies on pooled connections; lists of rows become one statement each.
+//! PostgreSQL: the same bodies on pooled connections, each transaction within a bound in time.
+
+pub(crate) mod verbs;
+
+use std::time::Duration;
 
 use deadpool_postgres::{Client, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
-use futures_util::future::{BoxFuture, try_join_all};
-use tokio_postgres::types::ToSql;
+use futures_util::future::BoxFuture;
+use model::time::Clock;
+use tokio::time::timeout;
+use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::db::{Column, Engine, Faults, Into, Tx};
-use crate::error::Error;
-use crate::value::{Row, Value};
+use crate::db::{Engine, Faults, Tx};
+use crate::error::{EngineError, Error};
+use crate::following::Following;
 
 /// How many connections one node uses.
 const CONNECTIONS: usize = 12;
-/// How long to wait for a connection before the store counts as unreachable.
-const CONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
-
+/// How long to wait for a connection, or for one to begin a transaction, before the store counts as unreachable.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a connection may be silent before its other end counts as gone.
-const SILENCE_MAX: std::time::Duration = std::time::Duration::from_secs(10);
+const SILENCE_MAX: Duration = Duration::from_secs(10);
+/// How long a transaction may take. The largest batch takes a second; after this its leases would have run out.
+const TRANSACTION_MAX: Duration = Duration::from_secs(30);
+/// How long one may take that changes or counts whole tables.
+const PATIENCE_MAX: Duration = Duration::from_secs(3600);
+/// What a connection is held to by the server: one that was given up here must not go on there.
+const BOUNDS: &str = "-c lock_timeout=5s -c statement_timeout=30s -c idle_in_transaction_session_timeout=30s -c tcp_keepalives_idle=10";
+/// The one place where SQL asks for the time (ADR 9): in microseconds since the epoch.
+const CLOCK: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+
+/// How long a transaction may take before its connection is closed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Patience {
+    /// Long enough for whatever is bounded in rows.
+    Usual,
+    /// For what looks at whole tables.
+    Long,
+}
+
+impl Patience {
+    fn max(self) -> Duration {
+        match self {
+            Patience::Usual => TRANSACTION_MAX,
+            Patience::Long => PATIENCE_MAX,
+        }
+    }
+
+    /// What the server must be told for it.
+    fn told(self) -> &'static str {
+        match self {
+            Patience::Usual => "",
+            Patience::Long => "SET LOCAL statement_timeout = '1h';",
+        }
+    }
+}
 
 /// The engine for several nodes.
 pub(crate) struct Postgres {
     pool: Pool,
     faults: Faults,
+    time: Following,
 }
 
 impl Postgres {
     /// Connects and refuses a server that does not keep what it has acknowledged.
-    pub(crate) async fn open(url: &str, faults: Faults) -> Result<Postgres, Error> {
+    pub(crate) async fn open(url: &str, faults: Faults, own: Clock) -> Result<Postgres, Error> {
         let mut config: tokio_postgres::Config =
             url.parse().map_err(|_| Error::Config("the PostgreSQL URL cannot be read".to_owned()))?;
         config.application_name("gancho");
@@ -33,10 +73,8 @@ impl Postgres {
         // A server that vanished without a word is noticed in seconds, not in hours.
         config.keepalives_idle(SILENCE_MAX).keepalives_interval(SILENCE_MAX / 5).keepalives_retries(3);
         config.tcp_user_timeout(SILENCE_MAX);
-        let bounds =
-            "-c lock_timeout=5s -c idle_in_transaction_session_timeout=30s -c tcp_keepalives_idle=10";
         let options = config.get_options().map_or_else(String::new, |own| format!("{own} "));
-        config.options(format!("{options}{bounds}"));
+        config.options(format!("{options}{BOUNDS}"));
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_config(config, MakeRustlsConnect::new(tls()), recycling);
         let timeouts = Timeouts {
@@ -50,7 +88,7 @@ impl Postgres {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| Error::Config(format!("the PostgreSQL pool cannot be made: {error}")))?;
-        let engine = Postgres { pool, faults };
+        let engine = Postgres { pool, faults, time: Following::starting_as(own) };
         engine.assert_durable().await?;
         Ok(engine)
     }
@@ -69,19 +107,34 @@ impl Postgres {
         Ok(())
     }
 
-    pub(crate) async fn write<T, F>(&self, job: F) -> Result<T, Error>
+    /// The clock that all nodes share.
+    pub(crate) fn clock(&self) -> &Clock {
+        self.time.clock()
+    }
+
+    pub(crate) async fn write<T, F>(&self, job: F, patience: Patience) -> Result<T, Error>
     where
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>> + Send,
     {
-        self.transaction("BEGIN", job).await
+        self.bounded("BEGIN", job, patience).await
     }
 
     /// All of it sees the same moment.
-    pub(crate) async fn read<T, F>(&self, job: F) -> Result<T, Error>
+    pub(crate) async fn read<T, F>(&self, job: F, patience: Patience) -> Result<T, Error>
     where
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>> + Send,
     {
-        self.transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", job).await
+        self.bounded("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", job, patience).await
+    }
+
+    /// A server that takes a statement and never answers keeps nobody longer than this. It may have happened all the same.
+    async fn bounded<T, F>(&self, begin: &str, job: F, patience: Patience) -> Result<T, Error>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>> + Send,
+    {
+        let begin = format!("{begin}; {}{CLOCK}", patience.told());
+        let done = timeout(patience.max(), self.transaction(&begin, job)).await;
+        done.unwrap_or(Err(Error::Unavailable(EngineError::NoAnswer)))
     }
 
     async fn transaction<T, F>(&self, begin: &str, job: F) -> Result<T, Error>
@@ -113,12 +166,27 @@ impl Postgres {
             let Some(Engine::Postgres(client)) = open.0.as_mut().map(Tx::engine) else {
                 continue;
             };
-            match client.batch_execute(begin).await {
+            match self.begin_on(client, begin).await {
                 Ok(()) => return Ok(open),
-                Err(error) if tries_left == 0 => return Err(error.into()),
-                Err(_) => tries_left -= 1,
+                Err(Error::Unavailable(EngineError::Postgres(_))) if tries_left > 0 => tries_left -= 1,
+                Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Begins, and sets our clock by the server's in the same round trip.
+    async fn begin_on(&self, client: &Client, begin: &str) -> Result<(), Error> {
+        let asked = self.time.clock().steady();
+        let answer = timeout(CONNECT_TIMEOUT, client.simple_query(begin)).await;
+        let answer = answer.map_err(|_| Error::Unavailable(EngineError::NoAnswer))??;
+        let shown_us = answer.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+            _ => None,
+        });
+        let shown_us =
+            shown_us.ok_or_else(|| Error::Corrupt("PostgreSQL's clock cannot be read".to_owned()))?;
+        self.time.hear(shown_us, asked);
+        Ok(())
     }
 }
 
@@ -145,156 +213,4 @@ fn tls() -> rustls::ClientConfig {
         .expect("the library has the default TLS versions")
         .with_root_certificates(roots)
         .with_no_client_auth()
-}
-
-pub(crate) async fn execute(client: &Client, sql: &str, args: &[Value]) -> Result<u64, Error> {
-    let statement = client.prepare_cached(&numbered(sql)).await?;
-    Ok(client.execute(&statement, &refs(args)).await?)
-}
-
-/// The statements travel together; the server runs them in order.
-pub(crate) async fn execute_many(
-    client: &Client,
-    sql: &str,
-    lists: &[Vec<Value>],
-) -> Result<Vec<u64>, Error> {
-    let statement = &client.prepare_cached(&numbered(sql)).await?;
-    let sent = lists.iter().map(|args| async move { client.execute(statement, &refs(args)).await });
-    Ok(try_join_all(sent).await?)
-}
-
-pub(crate) async fn fetch(client: &Client, sql: &str, args: &[Value]) -> Result<Vec<Row>, Error> {
-    let statement = client.prepare_cached(&numbered(sql)).await?;
-    let rows = client.query(&statement, &refs(args)).await?;
-    rows.iter().map(columns).collect()
-}
-
-pub(crate) async fn fetch_many(
-    client: &Client,
-    sql: &str,
-    lists: &[Vec<Value>],
-) -> Result<Vec<Vec<Row>>, Error> {
-    let statement = &client.prepare_cached(&numbered(sql)).await?;
-    let sent = lists.iter().map(|args| async move { client.query(statement, &refs(args)).await });
-    let found = try_join_all(sent).await?;
-    found.iter().map(|rows| rows.iter().map(columns).collect()).collect()
-}
-
-pub(crate) async fn insert_many(client: &Client, into: Into, rows: &[Vec<Value>]) -> Result<(), Error> {
-    let statement = client.prepare_cached(&unnest_text(into, "")).await?;
-    client.execute(&statement, &as_refs(&arrays(into, rows)?)).await?;
-    Ok(())
-}
-
-pub(crate) async fn insert_new(client: &Client, into: Into, rows: &[Vec<Value>]) -> Result<Vec<bool>, Error> {
-    let mark = into.columns.last().map_or("", |column| column.name());
-    let tail = format!(" ON CONFLICT DO NOTHING RETURNING {mark}");
-    let statement = client.prepare_cached(&unnest_text(into, &tail)).await?;
-    let sorted = sorted_by_key(rows);
-    let found = client.query(&statement, &as_refs(&arrays(into, &sorted)?)).await?;
-    let inserted: Result<Vec<Row>, Error> = found.iter().map(columns).collect();
-    let inserted: std::collections::HashSet<Value> =
-        inserted?.into_iter().filter_map(|row| row.0.into_iter().next()).collect();
-    Ok(rows.iter().map(|row| row.last().is_some_and(|value| inserted.contains(value))).collect())
-}
-
-/// Two transactions that insert the same keys must take them in the same order, or each waits for the other.
-fn sorted_by_key(rows: &[Vec<Value>]) -> Vec<Vec<Value>> {
-    let mut sorted = rows.to_vec();
-    sorted.sort_by(|a, b| order_key(a).cmp(&order_key(b)));
-    sorted
-}
-
-fn order_key(row: &[Value]) -> Vec<(i64, &[u8])> {
-    fn part(value: &Value) -> (i64, &[u8]) {
-        match value {
-            Value::Null => (0, &[]),
-            Value::Int(value) => (*value, &[]),
-            Value::Text(value) => (0, value.as_bytes()),
-            Value::Bytes(value) => (0, value),
-        }
-    }
-    row.iter().map(part).collect()
-}
-
-/// `?1` becomes `$1`. No statement of ours holds another question mark.
-fn numbered(sql: &str) -> String {
-    sql.replace('?', "$")
-}
-
-fn unnest_text(into: Into, tail: &str) -> String {
-    let array = |(n, column): (usize, &Column)| {
-        let element = match column {
-            Column::Int(_) => "bigint",
-            Column::Text(_) => "text",
-            Column::Bytes(_) => "bytea",
-        };
-        format!("${}::{element}[]", n + 1)
-    };
-    let arrays: Vec<String> = into.columns.iter().enumerate().map(array).collect();
-    let columns = into.column_list();
-    format!("INSERT INTO {} ({columns}) SELECT * FROM UNNEST({}){tail}", into.table, arrays.join(", "))
-}
-
-/// One array a column.
-enum Array<'r> {
-    Int(Vec<Option<i64>>),
-    Text(Vec<Option<&'r str>>),
-    Bytes(Vec<Option<&'r [u8]>>),
-}
-
-fn arrays<'r>(into: Into, rows: &'r [Vec<Value>]) -> Result<Vec<Array<'r>>, Error> {
-    into.columns.iter().enumerate().map(|(at, column)| array(*column, at, rows)).collect()
-}
-
-fn array(column: Column, at: usize, rows: &[Vec<Value>]) -> Result<Array<'_>, Error> {
-    let wrong = || Error::Corrupt(format!("a value for {} is not of its type", column.name()));
-    let cells = rows.iter().map(|row| row.get(at).unwrap_or(&Value::Null));
-    match column {
-        Column::Int(_) => cells
-            .map(|cell| match cell {
-                Value::Null => Ok(None),
-                Value::Int(value) => Ok(Some(*value)),
-                Value::Text(_) | Value::Bytes(_) => Err(wrong()),
-            })
-            .collect::<Result<_, _>>()
-            .map(Array::Int),
-        Column::Text(_) => cells
-            .map(|cell| match cell {
-                Value::Null => Ok(None),
-                Value::Text(value) => Ok(Some(value.as_str())),
-                Value::Int(_) | Value::Bytes(_) => Err(wrong()),
-            })
-            .collect::<Result<_, _>>()
-            .map(Array::Text),
-        Column::Bytes(_) => cells
-            .map(|cell| match cell {
-                Value::Null => Ok(None),
-                Value::Bytes(value) => Ok(Some(value.as_slice())),
-                Value::Int(_) | Value::Text(_) => Err(wrong()),
-            })
-            .collect::<Result<_, _>>()
-            .map(Array::Bytes),
-    }
-}
-
-fn as_refs<'a>(arrays: &'a [Array<'_>]) -> Vec<&'a (dyn ToSql + Sync)> {
-    arrays
-        .iter()
-        .map(|array| match array {
-            Array::Int(values) => values as &(dyn ToSql + Sync),
-            Array::Text(values) => values,
-            Array::Bytes(values) => values,
-        })
-        .collect()
-}
-
-fn refs(args: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
-    args.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
-}
-
-fn columns(row: &tokio_postgres::Row) -> Result<Row, Error> {
-    let values: Result<Vec<Value>, tokio_postgres::Error> =
-        (0..row.len()).map(|at| row.try_get(at)).collect();
-    Ok(Row(values?))
 }

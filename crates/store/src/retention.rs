@@ -3,6 +3,8 @@
 //! Each table has two marks. The front has passed everything up to it; what it had to leave, because it was owed, is
 //! looked at again and again by the sweep behind it. Both cost the rows they look at, however many are stored.
 
+mod doubt;
+
 use std::time::Duration;
 
 use model::id::Id;
@@ -13,6 +15,7 @@ use crate::digest::Fingerprint;
 use crate::error::Error;
 use crate::value::{Row, Value};
 use crate::{Store, dedupe};
+pub use doubt::Doubt;
 
 /// How many rows of a table each mark looks at in one step; a step is one short transaction.
 const STEP_ROWS: i64 = 500;
@@ -20,6 +23,8 @@ const STEP_ROWS: i64 = 500;
 const ANSWERS_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// How long turns that accounts have taken are kept: longer than any pace looks back.
 const TURNS_KEPT: Duration = Duration::from_secs(3600);
+/// How often the bodies of refused requests are added up.
+const REFUSED_INTERVAL: Duration = Duration::from_secs(60);
 /// Any number, as long as every node uses the same one.
 const LOCK: i64 = 0x6b65_6570;
 
@@ -30,8 +35,10 @@ pub struct Keep {
     pub bodies: Duration,
     /// Everything else: receipts, events, deliveries, attempts, sends.
     pub metadata: Duration,
-    /// The most rejected and unrouted receipts that are kept.
+    /// The most receipts that are kept of requests that were rejected or that no source has asked for.
     pub refused_max: u32,
+    /// The most bytes of rejected requests' bodies that are kept.
+    pub refused_bytes_max: u64,
 }
 
 impl Default for Keep {
@@ -41,6 +48,7 @@ impl Default for Keep {
             bodies: Duration::from_secs(30 * day),
             metadata: Duration::from_secs(90 * day),
             refused_max: 10_000,
+            refused_bytes_max: 256 * 1024 * 1024,
         }
     }
 }
@@ -57,11 +65,16 @@ impl Store {
 
 impl Retention<'_> {
     /// Takes one bounded step; says how many rows went. Zero means that nothing it looked at was due to go. What is
-    /// still owed is never removed, however old.
+    /// still owed is never removed, however old; and nothing is removed for its age by a clock that is in doubt.
     pub async fn step(&self, keep: Keep) -> Result<u64, Error> {
         let inner = &self.0.inner;
         let now = inner.clock.now();
-        inner.db.write(move |tx| Box::pin(async move { step(tx, keep, now).await })).await
+        inner.db.write_patiently(move |tx| Box::pin(async move { step(tx, keep, now).await })).await
+    }
+
+    /// The doubt there is about the clock, as of the last step: while there is one, nothing is removed for its age.
+    pub async fn doubt(&self) -> Result<Option<Doubt>, Error> {
+        self.0.inner.db.read(|tx| Box::pin(doubt::get(tx))).await
     }
 }
 
@@ -108,11 +121,14 @@ const EMPTY_EVENTS: &str =
 const OLDEST_REFUSED_KEPT: &str = "SELECT id FROM (
         SELECT id FROM (SELECT id FROM receipts WHERE state = 3 AND state > 0 ORDER BY id DESC LIMIT ?1) rejected
         UNION ALL
-        SELECT id FROM (SELECT id FROM receipts WHERE state = 4 AND state > 0 ORDER BY id DESC LIMIT ?1) unrouted
+        SELECT id FROM (SELECT id FROM receipts WHERE source IS NULL ORDER BY id DESC LIMIT ?1) of_no_source
     ) refused ORDER BY id DESC LIMIT 1 OFFSET ?2";
-const OLDEST_REFUSED: &str =
-    "SELECT id FROM receipts WHERE state = ?1 AND state > 0 AND id <= ?2 AND items_new = 0
-    ORDER BY id LIMIT ?3";
+const OLDEST_REJECTED: &str = "SELECT id FROM receipts WHERE state = 3 AND state > 0 AND id <= ?1 AND items_new = 0 ORDER BY id LIMIT ?2";
+const OLDEST_OF_NO_SOURCE: &str =
+    "SELECT id FROM receipts WHERE source IS NULL AND id <= ?1 AND items_new = 0 ORDER BY id LIMIT ?2";
+const REFUSED_BODIES: &str = "SELECT r.id, r.body_bytes FROM receipts r
+    WHERE r.state = 3 AND r.state > 0 AND EXISTS (SELECT 1 FROM bodies b WHERE b.id = r.id)
+    ORDER BY r.id DESC LIMIT ?1";
 const DELETE_ANSWERS: &str = "DELETE FROM idempotency WHERE (key1, key2) IN
     (SELECT key1, key2 FROM idempotency WHERE made_at < ?1 ORDER BY made_at LIMIT ?2)";
 const DELETE_PARKED: &str = "DELETE FROM parked WHERE (account, message_id, state_name) IN
@@ -123,6 +139,10 @@ const DELETE_TURNS: &str = "DELETE FROM turns WHERE (account, line) IN
 
 async fn step(tx: &mut Tx, keep: Keep, now: Timestamp) -> Result<u64, Error> {
     tx.lock(vec![LOCK]).await?;
+    let refused = refused(tx, keep.refused_max).await? + refused_bodies(tx, keep, now).await?;
+    if !doubt::is_believed(tx, keep, now).await? {
+        return Ok(refused);
+    }
     let bodies_end = Id::<()>::first_at(now.minus(keep.bodies)).raw();
     let metadata_end = Id::<()>::first_at(now.minus(keep.metadata)).raw();
     let bodies = BODIES.take(tx, bodies_end).await?;
@@ -139,7 +159,7 @@ async fn step(tx: &mut Tx, keep: Keep, now: Timestamp) -> Result<u64, Error> {
     tx.execute_many(DELETE_SEND, &ids(&sends)?).await?;
     let gone = bodies.len() + events.len() + receipts.len() + sends.len();
     let gone = gone as u64 + turns(tx, now.minus(TURNS_KEPT)).await?;
-    Ok(gone + refused(tx, keep.refused_max).await? + answers(tx, now.minus(ANSWERS_KEPT)).await?)
+    Ok(gone + refused + answers(tx, now.minus(ANSWERS_KEPT)).await?)
 }
 
 impl Aging {
@@ -162,9 +182,7 @@ impl Aging {
         // The sweep begins anew when it has caught up with the front.
         let next = if is_sweep && (rows.len() as i64) < STEP_ROWS { 0 } else { last };
         if next != after {
-            let sql =
-                "INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2";
-            tx.execute(sql, &[mark_name.into(), Value::Int(next)]).await?;
+            set_mark(tx, mark_name, next).await?;
         }
         Ok(rows)
     }
@@ -178,6 +196,11 @@ pub(crate) async fn keep(tx: &mut Tx) -> Result<(), Error> {
 async fn mark(tx: &mut Tx, name: &str) -> Result<i64, Error> {
     let row = tx.fetch_one("SELECT value FROM meta WHERE name = ?1", &[name.into()]).await?;
     row.map_or(Ok(0), |row| row.int(0))
+}
+
+async fn set_mark(tx: &mut Tx, name: &str, value: i64) -> Result<(), Error> {
+    let sql = "INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2";
+    tx.execute(sql, &[name.into(), Value::Int(value)]).await.map(|_| ())
 }
 
 fn ids(rows: &[Row]) -> Result<Vec<Vec<Value>>, Error> {
@@ -202,25 +225,49 @@ async fn remove_events(tx: &mut Tx, rows: &[Row], end: i64) -> Result<(), Error>
     }
     tx.execute_many(DELETE_ATTEMPTS_OF_EVENT, &ids).await?;
     tx.execute_many(DELETE_DELIVERIES, &ids).await?;
-    dedupe::forget(tx, &events, &keys, end).await?;
-    tx.execute_many(DELETE_EVENT, &ids).await.map(|_| ())
+    tx.execute_many(DELETE_EVENT, &ids).await?;
+    dedupe::forget(tx, &events, &keys, end).await
 }
 
-/// Requests that were refused can be sent by anybody: only so many of them are kept. What brought an event is none.
+/// Requests that were refused can be sent by anybody: only so many of them are kept. What brought an event is none, nor
+/// is what a source has acknowledged and keeps in quarantine.
 async fn refused(tx: &mut Tx, max: u32) -> Result<u64, Error> {
     let args = [Value::Int(i64::from(max) + 1), Value::from(max)];
     let Some(row) = tx.fetch_one(OLDEST_REFUSED_KEPT, &args).await? else {
         return Ok(0);
     };
     let mut gone = 0;
-    for state in [3, 4] {
-        let args = [Value::Int(state), Value::Int(row.int(0)?), Value::Int(STEP_ROWS)];
-        let rows = tx.fetch_all(OLDEST_REFUSED, &args).await?;
+    for oldest in [OLDEST_REJECTED, OLDEST_OF_NO_SOURCE] {
+        let rows = tx.fetch_all(oldest, &[Value::Int(row.int(0)?), Value::Int(STEP_ROWS)]).await?;
         tx.execute_many(DELETE_BODY, &ids(&rows)?).await?;
         tx.execute_many(DELETE_RECEIPT, &ids(&rows)?).await?;
         gone += rows.len() as u64;
     }
     Ok(gone)
+}
+
+/// Their bodies are kept up to so many bytes, the newest ones; the receipts stay. Adding up looks at every one of them, so
+/// it is not done at each step.
+async fn refused_bodies(tx: &mut Tx, keep: Keep, now: Timestamp) -> Result<u64, Error> {
+    const MARK: &str = "retention.refused_bodies";
+    let last = Timestamp::from_millis(mark(tx, MARK).await?);
+    if last <= now && now < last.plus(REFUSED_INTERVAL) {
+        return Ok(0);
+    }
+    let rows = tx.fetch_all(REFUSED_BODIES, &[Value::from(keep.refused_max)]).await?;
+    let (mut bytes, mut over) = (0, Vec::new());
+    for row in &rows {
+        bytes += u64::try_from(row.int(1)?).unwrap_or(0);
+        if bytes > keep.refused_bytes_max {
+            over.push(vec![Value::Int(row.int(0)?)]);
+        }
+    }
+    let step = over.split_off(over.len().saturating_sub(STEP_ROWS as usize));
+    tx.execute_many(DELETE_BODY, &step).await?;
+    if over.is_empty() {
+        set_mark(tx, MARK, now.as_millis()).await?;
+    }
+    Ok(step.len() as u64)
 }
 
 async fn answers(tx: &mut Tx, end: Timestamp) -> Result<u64, Error> {
@@ -237,9 +284,9 @@ async fn turns(tx: &mut Tx, end: Timestamp) -> Result<u64, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runs;
+    use crate::runs::merge;
 
-    const STATEMENTS: [&str; 22] = [
+    const STATEMENTS: [&str; 28] = [
         BODIES.candidates,
         EVENTS.candidates,
         RECEIPTS.candidates,
@@ -248,17 +295,23 @@ mod tests {
         DELETE_RECEIPT,
         DELETE_EVENT,
         DELETE_SEND,
-        runs::OLDEST_RUN,
-        runs::DELETE_KEYS,
-        runs::DELETE_CONVERSATIONS,
-        runs::DELETE_RUN,
-        runs::DELETE_FILTER,
+        merge::RUN_AFTER,
+        merge::RUNS_BEFORE,
+        merge::LEFT,
+        merge::RUN_WITHIN,
+        merge::DELETE_KEYS,
+        merge::DELETE_CONVERSATIONS,
+        merge::DELETE_RUN,
+        merge::DELETE_FILTER,
+        merge::CHANGE_FILTER,
         DELETE_DELIVERIES,
         DELETE_ATTEMPTS,
         DELETE_ATTEMPTS_OF_EVENT,
         EMPTY_EVENTS,
         OLDEST_REFUSED_KEPT,
-        OLDEST_REFUSED,
+        OLDEST_REJECTED,
+        OLDEST_OF_NO_SOURCE,
+        REFUSED_BODIES,
         DELETE_ANSWERS,
         DELETE_PARKED,
         DELETE_TURNS,
@@ -274,7 +327,7 @@ mod tests {
             let plan = statement.query_map(unbound, |row| row.get::<_, String>(3)).expect("a plan");
             for line in plan.map(|line| line.expect("a line")) {
                 let is_of_a_bounded_list =
-                    ["SCAN rejected", "SCAN unrouted", "SCAN refused"].contains(&line.as_str());
+                    ["SCAN rejected", "SCAN of_no_source", "SCAN refused"].contains(&line.as_str());
                 assert!(is_of_a_bounded_list || !line.contains("SCAN "), "{sql}\n{line}");
                 assert!(!line.contains("TEMP B-TREE") || sql == OLDEST_REFUSED_KEPT, "{sql}\n{line}");
             }

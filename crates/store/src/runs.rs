@@ -37,11 +37,6 @@ const FIND_EVENTS: &str = "SELECT c.event FROM runs r
     CROSS JOIN conversation_events c ON c.run = r.run AND c.conversation = ?1 AND c.event < ?2
     ORDER BY r.run DESC, c.event DESC LIMIT ?3";
 const NEWEST_RUN: &str = "SELECT run, last_event FROM runs ORDER BY run DESC LIMIT 1";
-pub(crate) const OLDEST_RUN: &str = "SELECT run, last_event FROM runs WHERE run >= 0 ORDER BY run LIMIT 1";
-pub(crate) const DELETE_KEYS: &str = "DELETE FROM dedupe WHERE run = ?1";
-pub(crate) const DELETE_CONVERSATIONS: &str = "DELETE FROM conversation_events WHERE run = ?1";
-pub(crate) const DELETE_RUN: &str = "DELETE FROM runs WHERE run = ?1";
-pub(crate) const DELETE_FILTER: &str = "DELETE FROM dedupe_filters WHERE generation = ?1";
 
 /// What one event is found by.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +53,8 @@ pub(crate) struct Runs {
     newest: Option<Newest>,
     /// Whether the job under way has touched what is newest.
     is_touched: bool,
+    /// The run that was last looked at for what is left of it.
+    looked_at: i64,
 }
 
 /// The events that are in no run yet, oldest first.
@@ -75,15 +72,13 @@ impl Runs {
         for row in tx.fetch_all("SELECT generation, bits FROM dedupe_filters", &[]).await? {
             filters.insert(row.int(0)?, Filter::of_bytes(row.bytes(1)?)?);
         }
-        let bounds = (first_of(tx, OLDEST_RUN).await?, first_of(tx, NEWEST_RUN).await?);
-        if let (Some((oldest, _)), Some((newest, _))) = bounds {
-            for generation in oldest / GENERATION_RUNS..=newest / GENERATION_RUNS {
-                if let std::collections::btree_map::Entry::Vacant(place) = filters.entry(generation) {
-                    place.insert(filter_of_rows(tx, generation).await?);
-                }
+        for generation in generations(tx).await? {
+            if let std::collections::btree_map::Entry::Vacant(place) = filters.entry(generation) {
+                place.insert(filter_of_rows(tx, generation).await?);
             }
         }
-        Ok(Runs { filters, newest: Some(Newest::read(tx).await?), is_touched: false })
+        let newest = Some(Newest::read(tx).await?);
+        Ok(Runs { filters, newest, is_touched: false, looked_at: i64::MIN })
     }
 
     /// A job begins.
@@ -120,16 +115,19 @@ impl Runs {
             for key in run.iter().filter_map(|entry| entry.key) {
                 newest.keys.remove(&key);
             }
-            self.write(tx, newest.run, &run).await?;
+            if newest.run % GENERATION_RUNS == 0 && newest.run > 0 {
+                self.end_generation(tx, newest.run / GENERATION_RUNS - 1).await?;
+            }
+            let last_event = run.last().map_or(0, |entry| entry.event.raw());
+            self.write(tx, (newest.run, last_event), &run).await?;
             newest.run += 1;
         }
         self.newest = Some(newest);
         Ok(())
     }
 
-    /// Forgets events that are removed; all made before `end` have been looked at. What is in runs goes together, so
-    /// that some stays a while longer than its event. A key goes with the event it is of, not with a later one that has
-    /// it too.
+    /// Forgets events that were removed; all made before `end` have been looked at. What is in runs goes some time after
+    /// its event, when a run is looked at. A key goes with the event it is of, not with a later one that has it too.
     pub(crate) async fn forget(&mut self, tx: &mut Tx, gone: &[EventId], end: i64) -> Result<(), Error> {
         let mut newest = self.take(tx).await?;
         let gone: HashSet<EventId> = gone.iter().copied().collect();
@@ -138,17 +136,7 @@ impl Runs {
             newest.keys = newest.entries.iter().filter_map(|entry| entry.key).collect();
         }
         self.newest = Some(newest);
-        let Some((run, last_event)) = first_of(tx, OLDEST_RUN).await? else { return Ok(()) };
-        if last_event >= end {
-            return Ok(());
-        }
-        for sql in [DELETE_KEYS, DELETE_CONVERSATIONS, DELETE_RUN] {
-            tx.execute(sql, &[Value::Int(run)]).await?;
-        }
-        if run % GENERATION_RUNS == GENERATION_RUNS - 1 {
-            tx.execute(DELETE_FILTER, &[Value::Int(run / GENERATION_RUNS)]).await?;
-        }
-        Ok(())
+        self.merge_next(tx, end).await
     }
 
     async fn take(&mut self, tx: &mut Tx) -> Result<Newest, Error> {
@@ -171,17 +159,14 @@ impl Runs {
         Ok(false)
     }
 
-    /// Writes a run, in order. The filter has its keys before the table does.
-    async fn write(&mut self, tx: &mut Tx, run: i64, entries: &[Entry]) -> Result<(), Error> {
-        let Some(last) = entries.last() else { return Ok(()) };
-        if run % GENERATION_RUNS == 0 && run > 0 {
-            self.end_generation(tx, run / GENERATION_RUNS - 1).await?;
-        }
+    /// Writes a run, known by its number and its last event, in order. The filter has its keys before the table does.
+    async fn write(&mut self, tx: &mut Tx, run: (i64, i64), entries: &[Entry]) -> Result<(), Error> {
+        let (run, last_event) = run;
         let filter = self.filters.entry(run / GENERATION_RUNS).or_default();
         let mut keys: Vec<Fingerprint> = entries.iter().filter_map(|entry| entry.key).collect();
         keys.iter().for_each(|key| filter.insert(*key));
         keys.sort_unstable_by_key(|key| (key.key1, key.key2));
-        // A key can be of two events, when the first outlived its run because it was owed.
+        // No key is of two events. If one were, no run could be written any more for it, and nothing be stored.
         keys.dedup();
         let mut found_by: Vec<(i64, i64)> =
             entries.iter().filter_map(|entry| Some((entry.conversation?.raw(), entry.event.raw()))).collect();
@@ -192,7 +177,7 @@ impl Runs {
             .iter()
             .map(|(conversation, event)| vec![run.into(), (*conversation).into(), (*event).into()]);
         tx.insert_many(CONVERSATIONS, rows.collect()).await?;
-        tx.insert_many(RUNS, vec![vec![Value::Int(run), last.event.into()]]).await
+        tx.insert_many(RUNS, vec![vec![Value::Int(run), Value::Int(last_event)]]).await
     }
 
     /// Writes the filter of a generation that takes no more keys, so that it need not be made again of its rows.
@@ -201,8 +186,8 @@ impl Runs {
             let sql = "INSERT INTO dedupe_filters (generation, bits) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
             tx.execute(sql, &[Value::Int(full), filter.to_bytes().into()]).await?;
         }
-        let oldest = first_of(tx, OLDEST_RUN).await?.map_or(full, |(run, _)| run / GENERATION_RUNS);
-        self.filters.retain(|generation, _| *generation >= oldest);
+        let left = generations(tx).await?;
+        self.filters.retain(|generation, _| left.contains(generation));
         Ok(())
     }
 }
@@ -210,7 +195,7 @@ impl Runs {
 impl Newest {
     /// Reads the events after the last run.
     async fn read(tx: &mut Tx) -> Result<Newest, Error> {
-        let last_run = first_of(tx, NEWEST_RUN).await?;
+        let last_run = newest_run(tx).await?;
         let (run, mut after) = last_run.map_or((0, i64::MIN), |(run, last_event)| (run + 1, last_event));
         let sql = "SELECT id, key1, key2, conversation FROM events WHERE id > ?1 ORDER BY id LIMIT ?2";
         let mut newest = Newest { keys: HashSet::new(), entries: Vec::new(), run };
@@ -237,9 +222,14 @@ fn entry(row: &Row) -> Result<Entry, Error> {
     Ok(Entry { event: row.id(0)?, key, conversation: row.opt_id(3)? })
 }
 
+/// The newest run and its last event.
+async fn newest_run(tx: &mut Tx) -> Result<Option<(i64, i64)>, Error> {
+    tx.fetch_one(NEWEST_RUN, &[]).await?.map(|row| numbers(&row)).transpose()
+}
+
 /// A run and its last event.
-async fn first_of(tx: &mut Tx, sql: &str) -> Result<Option<(i64, i64)>, Error> {
-    tx.fetch_one(sql, &[]).await?.map(|row| Ok((row.int(0)?, row.int(1)?))).transpose()
+fn numbers(row: &Row) -> Result<(i64, i64), Error> {
+    Ok((row.int(0)?, row.int(1)?))
 }
 
 /// The events of a conversation before one of them, newest first: those in no run yet, then run by run.
@@ -249,7 +239,7 @@ pub(crate) async fn events_of(
     before: i64,
     limit: i64,
 ) -> Result<Vec<EventId>, Error> {
-    let in_runs = first_of(tx, NEWEST_RUN).await?.map_or(i64::MIN, |(_, last_event)| last_event);
+    let in_runs = newest_run(tx).await?.map_or(i64::MIN, |(_, last_event)| last_event);
     let sql =
         "SELECT id FROM events WHERE id > ?1 AND id < ?2 AND +conversation = ?3 ORDER BY id DESC LIMIT ?4";
     let args = [Value::Int(in_runs), Value::Int(before), conversation.into(), Value::Int(limit)];
@@ -261,6 +251,12 @@ pub(crate) async fn events_of(
         );
     }
     found.iter().map(|row| row.id(0)).collect()
+}
+
+/// The generations that have runs.
+async fn generations(tx: &mut Tx) -> Result<Vec<i64>, Error> {
+    let rows = tx.fetch_all("SELECT DISTINCT run / ?1 FROM runs", &[Value::Int(GENERATION_RUNS)]).await?;
+    rows.iter().map(|row| row.int(0)).collect()
 }
 
 /// Makes the filter of a generation anew, of its rows.
@@ -275,5 +271,6 @@ async fn filter_of_rows(tx: &mut Tx, generation: i64) -> Result<Filter, Error> {
     Ok(filter)
 }
 
+pub(crate) mod merge;
 #[cfg(test)]
 mod tests;

@@ -80,9 +80,11 @@ impl Store {
 }
 
 impl Sends<'_> {
-    /// Owes a message to a platform; with a key, once. It is on disk when this returns.
+    /// Owes a message to a platform; with a key, once. It is on disk when this returns. Refused when only the disk's
+    /// reserve is left.
     pub async fn queue(&self, new: NewSend) -> Result<Queued, Error> {
         let inner = &self.0.inner;
+        inner.reserve.check()?;
         let now = inner.clock.now();
         let (ids, trail) = (inner.ids.clone(), self.0.trail());
         let queued = inner

@@ -14,8 +14,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::db::{Engine, Faults, Into, Tx};
 use crate::error::{EngineError, Error};
-use crate::log::{Copier, Soundness};
+use crate::log::{Copier, Soundness, empty};
 use crate::sync;
+use crate::threads::{Thread, Threads, spawn};
 use crate::value::{Row, Value};
 
 /// The oldest SQLite we run on: 3.51.3 ended a bug that could corrupt a write-ahead log.
@@ -51,6 +52,7 @@ pub(crate) struct Sqlite {
     readers: Vec<mpsc::Sender<Job>>,
     next_reader: std::sync::atomic::AtomicUsize,
     failed: Arc<AtomicBool>,
+    threads: Threads,
 }
 
 impl Sqlite {
@@ -66,16 +68,17 @@ impl Sqlite {
         sync::mend(folder)?;
         let file = folder.join("gancho.db");
         let connection = Tx::new(Engine::Sqlite(open_writer(&file)?), faults.clone());
+        let threads = Threads::default();
         let readers: Result<Vec<_>, Error> =
-            (0..READERS).map(|_| start_reader(&file, faults.clone())).collect();
+            (0..READERS).map(|_| start_reader(&file, faults.clone(), threads.one())).collect();
         let readers = readers?;
         // By now the log is there too.
         sync::names(folder)?;
         let failed = Arc::new(AtomicBool::new(false));
         let soundness = Soundness { folder: folder.to_owned(), has_failed: Arc::clone(&failed) };
         let copier = Copier::start(&file, soundness.clone())?;
-        let writer = start_writer(connection, copier, soundness)?;
-        Ok(Sqlite { writer, readers, next_reader: Default::default(), failed })
+        let writer = start_writer(connection, copier, soundness, threads.one())?;
+        Ok(Sqlite { writer, readers, next_reader: Default::default(), failed, threads })
     }
 
     pub(crate) async fn write<T, F>(&self, job: F) -> Result<T, Error>
@@ -103,6 +106,17 @@ impl Sqlite {
         let reader = self.next_reader.fetch_add(1, Ordering::Relaxed) % self.readers.len();
         self.readers[reader].send(job).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
+    }
+
+    /// Takes nothing more, does what waits, copies the whole log and closes the database, which is complete by itself
+    /// then. After a failed sync it is left as it is.
+    pub(crate) async fn close(&self) {
+        self.threads.ask_to_end();
+        for queue in self.readers.iter().chain([&self.writer]) {
+            // A thread that waits for a job looks up at this one. One that has ended needs none.
+            let _ = queue.send(boxed(|_, _| Ok(())).0).await;
+        }
+        self.threads.ended().await;
     }
 
     /// Whether a sync has failed; nothing is accepted any more.
@@ -221,7 +235,12 @@ fn run_text(tx: &mut Tx, sql: &str) -> Result<(), Error> {
     }
 }
 
-fn start_writer(mut tx: Tx, copier: Copier, soundness: Soundness) -> Result<mpsc::Sender<Job>, Error> {
+fn start_writer(
+    mut tx: Tx,
+    copier: Copier,
+    soundness: Soundness,
+    thread: Thread,
+) -> Result<mpsc::Sender<Job>, Error> {
     let (send, mut jobs) = mpsc::channel::<Job>(QUEUE_MAX);
     spawn("store-writer", move || {
         while let Some(first) = jobs.blocking_recv().filter(|_| soundness.is_given()) {
@@ -232,8 +251,19 @@ fn start_writer(mut tx: Tx, copier: Copier, soundness: Soundness) -> Result<mpsc
                 // Whoever writes next is told.
                 let _ = soundness.note(copier.after_commit(connection));
             }
+            if thread.is_to_end() {
+                jobs.close();
+            }
+        }
+        copier.end();
+        if let (true, true, Engine::Sqlite(connection)) =
+            (thread.is_to_end(), soundness.is_given(), tx.engine())
+        {
+            // Whoever closes asks whether it is sound.
+            let _ = soundness.note(empty(connection));
         }
         soundness.leave(tx);
+        drop(thread);
     })?;
     Ok(send)
 }
@@ -310,7 +340,7 @@ fn same(error: &Error) -> Error {
     }
 }
 
-fn start_reader(file: &Path, faults: Faults) -> Result<mpsc::Sender<Job>, Error> {
+fn start_reader(file: &Path, faults: Faults, thread: Thread) -> Result<mpsc::Sender<Job>, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(file, flags)?;
     connection.busy_timeout(Duration::from_secs(5))?;
@@ -326,14 +356,14 @@ fn start_reader(file: &Path, faults: Faults) -> Result<mpsc::Sender<Job>, Error>
             if run_text(&mut tx, "COMMIT").is_err() {
                 let _ = run_text(&mut tx, "ROLLBACK");
             }
+            if thread.is_to_end() {
+                jobs.close();
+            }
         }
+        drop(tx);
+        drop(thread);
     })?;
     Ok(send)
-}
-
-pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
-    let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(work);
-    spawned.map(|_| ()).map_err(|error| Error::Config(format!("cannot start the {name} thread: {error}")))
 }
 
 pub(crate) fn execute(connection: &Connection, sql: &str, args: &[Value]) -> Result<u64, Error> {

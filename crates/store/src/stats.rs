@@ -81,7 +81,7 @@ pub struct Backlog {
 impl Stats<'_> {
     /// Counts everything and checks the engine's own integrity. Reads every row: not for a hot path.
     pub async fn counts(&self) -> Result<Counts, Error> {
-        self.0.inner.db.read(|tx| Box::pin(counts(tx))).await
+        self.0.inner.db.read_patiently(|tx| Box::pin(counts(tx))).await
     }
 
     /// Counts what is kept, in steps that each keep a reader for a few milliseconds, however much there is.

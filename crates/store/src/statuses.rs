@@ -93,7 +93,7 @@ impl Known {
             WHERE account = ?1 AND message_id = ?2 ORDER BY id";
         let asked: Vec<Vec<Value>> =
             keys.iter().map(|(account, id)| vec![(*account).into(), id.as_str().into()]).collect();
-        for (key, rows) in keys.into_iter().zip(tx.fetch_many(by_message, &asked).await?) {
+        for (key, rows) in keys.into_iter().zip(tx.fetch_each(by_message, &asked).await?) {
             if let Some(row) = rows.first() {
                 let id = known.add(row)?;
                 known.by_message.insert(key, id);

@@ -12,7 +12,7 @@ use crate::error::Error;
 /// Stands in the folder from a failed sync until the log was written once more.
 const MARK: &str = "gancho.unsynced";
 /// The write-ahead log, by the name SQLite gives it.
-const LOG: &str = "gancho.db-wal";
+pub(crate) const LOG: &str = "gancho.db-wal";
 /// How much of the log is copied at a time, in bytes.
 const CHUNK: usize = 1024 * 1024;
 

@@ -95,16 +95,22 @@ impl Sends<'_> {
     /// Takes due sends whose turn has come, until the lease runs out. An account has its turns one after another,
     /// whichever node claims and however often it is started anew; what is not its turn stays where it is.
     pub async fn claim(&self, wanted: WantedSends) -> Result<Turns, Error> {
-        let inner = &self.0.inner;
-        let now = inner.clock.now();
-        let claim = Claim {
-            now,
-            token: inner.ids.next::<()>(now).raw(),
-            after: AccountId::from_raw(inner.sends_claimed_last.load(Ordering::Relaxed)),
-            skip_locked: if inner.db.is_embedded() { "" } else { "FOR UPDATE SKIP LOCKED" },
-            wanted,
+        let inner = Arc::clone(&self.0.inner);
+        let holder = Arc::clone(&inner);
+        let job = async move |tx: &mut Tx| {
+            tx.lock(vec![LOCK]).await?;
+            // Not before: it waited for other claims, and only in the transaction is it known what time it is.
+            let now = holder.clock.now();
+            let claim = Claim {
+                now,
+                token: holder.ids.next::<()>(now).raw(),
+                after: AccountId::from_raw(holder.sends_claimed_last.load(Ordering::Relaxed)),
+                skip_locked: if holder.db.is_embedded() { "" } else { "FOR UPDATE SKIP LOCKED" },
+                wanted,
+            };
+            claim.take(tx).await
         };
-        let (turns, last) = inner.db.write(move |tx| Box::pin(async move { claim.take(tx).await })).await?;
+        let (turns, last) = inner.db.write(move |tx| Box::pin(job(tx))).await?;
         inner.sends_claimed_last.store(last.raw(), Ordering::Relaxed);
         Ok(turns)
     }
@@ -123,7 +129,6 @@ struct Claim {
 
 impl Claim {
     async fn take(&self, tx: &mut Tx) -> Result<(Turns, AccountId), Error> {
-        tx.lock(vec![LOCK]).await?;
         give_up_lapsed(tx, self.now).await?;
         let mut turns = Turns::default();
         let mut gates = self.gates(tx).await?;

@@ -26,6 +26,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 /* The numbers of `control`, in the order in which disk.rs writes them. */
@@ -40,6 +41,8 @@ enum {
     CUT_PARTS,   /* whose writes and syncs count towards the power cut */
     CUT_AFTER,   /* at which of them the power is cut; 0: it is not */
     CUT_KEEP,    /* how many in a hundred of the sectors that were not synced are on the disk all the same */
+    HANG_PARTS,  /* whose syncs do not end as long as this says so */
+    FREE_BYTES,  /* how much is free on the disk, as far as anybody is told; 0: what really is */
     NUMBERS
 };
 
@@ -74,6 +77,7 @@ static int (*really_truncate)(int, off_t);
 static int (*really_sync)(int);
 static int (*really_datasync)(int);
 static int (*really_unlink)(const char *);
+static int (*really_statvfs)(const char *, struct statvfs64 *);
 
 __attribute__((constructor)) static void load(void) {
     if (really_write) return;
@@ -82,6 +86,7 @@ __attribute__((constructor)) static void load(void) {
     really_sync = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
     really_datasync = (int (*)(int))dlsym(RTLD_NEXT, "fdatasync");
     really_unlink = (int (*)(const char *))dlsym(RTLD_NEXT, "unlink");
+    really_statvfs = (int (*)(const char *, struct statvfs64 *))dlsym(RTLD_NEXT, "statvfs64");
     really_write = (ssize_t(*)(int, const void *, size_t))dlsym(RTLD_NEXT, "write");
     const char *where = getenv("TESTKIT_DISK_FOLDER"), *kept = getenv("TESTKIT_DISK_STATE");
     if (!where || !kept) return;
@@ -322,6 +327,12 @@ static int sync_file(int fd, int (*really)(int)) {
         pthread_mutex_unlock(&lock);
         return really(fd);
     }
+    while (control[HANG_PARTS] & part) {
+        /* Others go on: every write of the process passes here, also those that are none of ours. */
+        pthread_mutex_unlock(&lock);
+        usleep(1000);
+        pthread_mutex_lock(&lock);
+    }
     count(part);
     for (size_t n = 0; part == LOG && n < file->count; n++)
         if (file->dirty[n].from == 0) part = LOG | LOG_HEAD;
@@ -374,5 +385,13 @@ int unlink(const char *path) {
     }
     pthread_mutex_unlock(&lock);
     errno = error;
+    return result;
+}
+
+int statvfs64(const char *path, struct statvfs64 *about) {
+    load();
+    int result = really_statvfs(path, about);
+    if (control && result == 0 && control[FREE_BYTES] > 0 && strcmp(path, folder) == 0)
+        about->f_bavail = (fsblkcnt64_t)control[FREE_BYTES] / about->f_frsize;
     return result;
 }

@@ -30,6 +30,8 @@ enum Number {
     CutParts,
     CutAfter,
     CutKeep,
+    HangParts,
+    FreeBytes,
 }
 
 /// A part of the disk.
@@ -76,7 +78,7 @@ impl Disk {
         std::fs::create_dir_all(state.join("images"))?;
         let mut control = File::options();
         let control = control.read(true).write(true).create_new(true).open(state.join("control"))?;
-        control.set_len((Number::CutKeep as u64 + 1) * 8)?;
+        control.set_len((Number::FreeBytes as u64 + 1) * 8)?;
         let disk = Disk { control, state, data };
         if let Err(error) = disk.compile() {
             anyhow::ensure!(variable("CI").is_none(), "no disk can be made to fail: {error:#}");
@@ -146,8 +148,20 @@ impl Disk {
         self.set(Number::WriteParts, part as i64)
     }
 
+    /// Lets no sync of a part come to an end from now on.
+    pub fn hang_syncs(&self, part: Part) -> anyhow::Result<()> {
+        self.set(Number::HangParts, part as i64)
+    }
+
+    /// Has only so many bytes free from now on, as far as anybody is told.
+    pub fn has_free(&self, bytes: u64) -> anyhow::Result<()> {
+        self.set(Number::FreeBytes, i64::try_from(bytes)?)
+    }
+
     /// Works again from now on.
     pub fn heal(&self) -> anyhow::Result<()> {
+        self.set(Number::FreeBytes, 0)?;
+        self.set(Number::HangParts, 0)?;
         self.set(Number::SyncParts, 0)?;
         self.set(Number::WriteParts, 0)
     }

@@ -17,7 +17,7 @@ pub const ADMIN_TOKEN: &str = "story-admin-token-story-admin-token-0001";
 /// How long a start may take before the story fails.
 const START_MAX: Duration = Duration::from_secs(30);
 
-/// How long an end that was not asked for may take to come.
+/// How long an end may take to come.
 const END_MAX: Duration = Duration::from_secs(120);
 
 /// A gateway in a process of its own.
@@ -55,12 +55,14 @@ impl Gancho {
             .context("the binary could not be started")?;
         let words = child.stderr.take().map(|words| std::thread::spawn(move || pass_on(words)));
         let mut gancho = Gancho { child, words, address, ready_after: Duration::ZERO };
-        gancho.wait_until_ready(started).await?;
+        let own = more.iter().find(|(name, _)| *name == "GANCHO_OPERATIONS_LISTEN");
+        let operations = own.map_or_else(|| address.to_string(), |(_, address)| (*address).to_owned());
+        gancho.wait_until_ready(started, &operations).await?;
         Ok(gancho)
     }
 
-    async fn wait_until_ready(&mut self, started: Instant) -> anyhow::Result<()> {
-        let url = format!("http://{}/readyz", self.address);
+    async fn wait_until_ready(&mut self, started: Instant, operations: &str) -> anyhow::Result<()> {
+        let url = format!("http://{operations}/readyz");
         loop {
             if let Ok(answer) = crate::sender::get(&url, &[]).await
                 && answer.status == 200
@@ -83,7 +85,7 @@ impl Gancho {
         Ok(())
     }
 
-    /// Waits until it ends without having been asked; says how it did, and its last words.
+    /// Waits until it ends; says how it did, and its last words.
     pub async fn ended(mut self) -> anyhow::Result<(ExitStatus, String)> {
         let deadline = Instant::now() + END_MAX;
         loop {
@@ -100,15 +102,16 @@ impl Gancho {
         self.words.take().and_then(|words| words.join().ok()).unwrap_or_default()
     }
 
-    /// Asks it to end and waits; returns whether it ended well.
-    pub async fn stop(mut self) -> anyhow::Result<bool> {
+    /// Asks it to end.
+    pub fn terminate(&self) -> anyhow::Result<()> {
         Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status()?;
-        loop {
-            if let Some(status) = self.child.try_wait()? {
-                return Ok(status.success());
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        Ok(())
+    }
+
+    /// Asks it to end and waits; returns whether it ended well.
+    pub async fn stop(self) -> anyhow::Result<bool> {
+        self.terminate()?;
+        Ok(self.ended().await?.0.success())
     }
 }
 

@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use control::Control;
 use control::audit::{AuditFilter, AuditLine, Who};
+use control::{Control, Words};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -62,6 +62,19 @@ pub(crate) struct List {
     cursor: Option<String>,
 }
 
+fn who(actor: String) -> Who {
+    actor.parse().map_or_else(|_| Who::Name(actor), Who::Token)
+}
+
+/// A text in one line: nothing else is in the log.
+fn line(text: String, field: &str) -> Result<String, Problem> {
+    if text.chars().any(char::is_control) {
+        let words = Words::new("a text in one line", "un texto en una línea");
+        return Err(Problem::invalid(field, words));
+    }
+    Ok(text)
+}
+
 pub(crate) async fn list(
     State(control): State<Control>,
     Caller(actor): Caller,
@@ -70,11 +83,8 @@ pub(crate) async fn list(
     let page = wanted(query.limit, query.cursor.as_deref())?;
     let filter = AuditFilter {
         app: id_if(query.app.as_deref(), "app")?,
-        actor: query.actor.map(|actor| match actor.parse() {
-            Ok(token) => Who::Token(token),
-            Err(_) => Who::Name(actor),
-        }),
-        action: query.action,
+        actor: query.actor.map(|actor| line(actor, "actor").map(who)).transpose()?,
+        action: query.action.map(|action| line(action, "action")).transpose()?,
         span: span(query.since.as_deref(), query.until.as_deref())?,
     };
     Ok(PageView::of(control.audit().list(&actor, filter, page).await?, AuditLineView::of))

@@ -97,7 +97,9 @@ impl EndpointView {
 pub(crate) struct CreatedEndpoint {
     #[serde(flatten)]
     endpoint: EndpointView,
-    /// The secret its deliveries are signed with; shown this once.
+    /// The secret its deliveries are signed with; shown this once, and absent when the same is answered again under an
+    /// idempotency key.
+    #[schema(required = false)]
     secret: String,
 }
 
@@ -333,8 +335,9 @@ pub(crate) async fn delete(
     State(control): State<Control>,
     Caller(actor): Caller,
     Named(id): Named<kind::Endpoint>,
+    IfMatch(expected): IfMatch,
 ) -> Result<StatusCode, Problem> {
-    control.endpoints().delete(&actor, id).await?;
+    control.endpoints().delete(&actor, id, &expected).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -342,25 +345,29 @@ pub(crate) async fn pause(
     State(control): State<Control>,
     Caller(actor): Caller,
     Named(id): Named<kind::Endpoint>,
+    IfMatch(expected): IfMatch,
 ) -> Result<Tagged<EndpointView>, Problem> {
-    Ok(Tagged::of(control.endpoints().pause(&actor, id).await?, EndpointView::of))
+    Ok(Tagged::of(control.endpoints().pause(&actor, id, &expected).await?, EndpointView::of))
 }
 
 pub(crate) async fn resume(
     State(control): State<Control>,
     Caller(actor): Caller,
     Named(id): Named<kind::Endpoint>,
+    IfMatch(expected): IfMatch,
 ) -> Result<Tagged<EndpointView>, Problem> {
-    Ok(Tagged::of(control.endpoints().resume(&actor, id).await?, EndpointView::of))
+    Ok(Tagged::of(control.endpoints().resume(&actor, id, &expected).await?, EndpointView::of))
 }
 
 pub(crate) async fn rotate(
     State(control): State<Control>,
     Caller(actor): Caller,
     Named(id): Named<kind::Endpoint>,
+    IfMatch(expected): IfMatch,
     Body(body): Body<RotateKey>,
 ) -> Result<Json<RotatedKeyView>, Problem> {
-    let (was_given, overlap) = (body.secret.is_some(), body.overlap_s.map(Duration::from_secs));
-    let fresh = control.endpoints().rotate(&actor, id, body.secret.map(Secret::new), overlap).await?;
+    let was_given = body.secret.is_some();
+    let key = (body.secret.map(Secret::new), body.overlap_s.map(Duration::from_secs));
+    let fresh = control.endpoints().rotate(&actor, id, &expected, key).await?;
     Ok(Json(RotatedKeyView { secret: (!was_given).then(|| fresh.expose().to_owned()) }))
 }

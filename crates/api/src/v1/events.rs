@@ -4,9 +4,9 @@ use axum::Json;
 use axum::extract::State;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use control::Control;
 use control::events::EventFilter;
-use model::event::Event;
+use control::{Control, Words};
+use model::event::{Event, EventType};
 use model::id::kind;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -127,9 +127,19 @@ pub(crate) async fn list(
         account: id_if(query.account.as_deref(), "account")?,
         conversation: id_if(query.conversation.as_deref(), "conversation")?,
         span: span(query.since.as_deref(), query.until.as_deref())?,
-        event_type: query.r#type,
+        event_type: query.r#type.map(event_type).transpose()?,
     };
     Ok(PageView::of(control.events().list(&actor, filter, page).await?, |one| EventView::of(&one)))
+}
+
+/// A name that an event can have; no other is looked for.
+fn event_type(name: String) -> Result<String, Problem> {
+    if EventType::new(&name).is_some() {
+        return Ok(name);
+    }
+    let words =
+        Words::new("an event type such as message.received", "un tipo de evento como message.received");
+    Err(Problem::invalid("type", words))
 }
 
 pub(crate) async fn get(

@@ -80,6 +80,21 @@ impl MessageDetail {
     }
 }
 
+/// What a message may hold: each is a type, and the member that says it.
+pub(crate) const BODIES: [&str; 11] = [
+    "text",
+    "image",
+    "video",
+    "audio",
+    "document",
+    "sticker",
+    "template",
+    "interactive",
+    "reaction",
+    "location",
+    "contacts",
+];
+
 /// A message to be sent: `type` names the one member that says what it holds.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -133,20 +148,21 @@ impl SendMessage {
 
     /// What it holds: the member that `type` names, and no other.
     fn body(self) -> Result<OutgoingBody, Problem> {
-        let members = [
-            ("text", self.text),
-            ("image", self.image),
-            ("video", self.video),
-            ("audio", self.audio),
-            ("document", self.document),
-            ("sticker", self.sticker),
-            ("template", self.template),
-            ("interactive", self.interactive),
-            ("reaction", self.reaction),
-            ("location", self.location),
-            ("contacts", self.contacts),
+        let given = [
+            self.text,
+            self.image,
+            self.video,
+            self.audio,
+            self.document,
+            self.sticker,
+            self.template,
+            self.interactive,
+            self.reaction,
+            self.location,
+            self.contacts,
         ];
-        if !members.iter().any(|(name, _)| *name == self.r#type) {
+        let members: Vec<(&str, Option<Value>)> = BODIES.into_iter().zip(given).collect();
+        if !BODIES.contains(&self.r#type.as_str()) {
             let words = Words::new("not a type of message", "no es un tipo de mensaje");
             return Err(Problem::invalid("type", words));
         }

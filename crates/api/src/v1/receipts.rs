@@ -17,16 +17,6 @@ use crate::language::Spoken;
 use crate::page::{PageView, span, wanted};
 use crate::problem::{Code, Problem};
 
-/// Headers whose values show who somebody is; they are kept of refused requests, and never shown.
-const CREDENTIALS: [&str; 6] = [
-    "authorization",
-    "cookie",
-    "proxy-authorization",
-    "x-api-key",
-    "apikey",
-    "x-telegram-bot-api-secret-token",
-];
-
 /// One HTTP request as it came, with what became of it.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Receipt)]
@@ -40,7 +30,7 @@ pub(crate) struct ReceiptView {
     reason: Option<ReasonView>,
     /// The HTTP method.
     method: String,
-    /// The path; what followed the question mark may be a secret and is not shown.
+    /// The path; a credential in it reads `***`, and what followed the question mark is not shown.
     path: String,
     /// The sender's address.
     peer: String,
@@ -77,9 +67,9 @@ impl ReceiptView {
             source: receipt.source.map(|id| id.to_string()),
             state: receipt.state.as_str().to_owned(),
             reason: receipt.reason.map(|reason| ReasonView::of(reason, language)),
-            path: receipt.path.split('?').next().unwrap_or_default().to_owned(),
             created_at: receipt.id.made_at().to_string(),
             method: receipt.method,
+            path: receipt.path,
             peer: receipt.peer,
             body_bytes: receipt.body_bytes,
             items: receipt.items,
@@ -93,6 +83,7 @@ impl ReceiptView {
 #[schema(as = Request)]
 pub(crate) struct RequestView {
     /// Its headers, pairs of name and value; credentials read `***`.
+    #[schema(value_type = Vec<Vec<String>>)]
     headers: Vec<(String, String)>,
     /// The body as text, where it is text; a credential that the platform puts into it reads `***`.
     body: Option<String>,
@@ -105,13 +96,9 @@ pub(crate) struct RequestView {
 impl RequestView {
     fn of(came: &Came) -> RequestView {
         let lines = came.headers.lines().filter_map(|line| line.split_once(": "));
-        let shown = |(name, value): (&str, &str)| {
-            let is_credential = CREDENTIALS.contains(&name.to_ascii_lowercase().as_str());
-            (name.to_owned(), if is_credential { "***".to_owned() } else { value.to_owned() })
-        };
         let text = std::str::from_utf8(&came.body).ok();
         RequestView {
-            headers: lines.map(shown).collect(),
+            headers: lines.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             body: text.map(str::to_owned),
             body_base64: text.is_none().then(|| BASE64.encode(&came.body)),
             intact: came.intact,

@@ -246,8 +246,9 @@ pub(crate) async fn delete(
     State(control): State<Control>,
     Caller(actor): Caller,
     Named(id): Named<kind::Source>,
+    IfMatch(expected): IfMatch,
 ) -> Result<StatusCode, Problem> {
-    control.sources().delete(&actor, id).await?;
+    control.sources().delete(&actor, id, &expected).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -255,12 +256,14 @@ pub(crate) async fn rotate(
     State(control): State<Control>,
     Caller(actor): Caller,
     Named(id): Named<kind::Source>,
+    IfMatch(expected): IfMatch,
     Body(body): Body<RotateSecret>,
 ) -> Result<Json<RotatedView>, Problem> {
     let role = one_of(&body.role, SecretRole::parse, "role")?;
     let was_given = body.secret.is_some();
     let (secret, overlap) = (body.secret.map(Secret::new), body.overlap_s.map(Duration::from_secs));
-    let fresh = control.sources().rotate(&actor, id, SecretRotation { role, secret, overlap }).await?;
+    let rotation = SecretRotation { role, secret, overlap };
+    let fresh = control.sources().rotate(&actor, id, &expected, rotation).await?;
     let secret = (!was_given).then(|| fresh.expose().to_owned());
     Ok(Json(RotatedView { role: body.role, secret }))
 }

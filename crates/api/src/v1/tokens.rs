@@ -53,7 +53,8 @@ impl TokenView {
 pub(crate) struct CreatedToken {
     #[serde(flatten)]
     view: TokenView,
-    /// Its text; shown this once.
+    /// Its text; shown this once, and absent when the same is answered again under an idempotency key.
+    #[schema(required = false)]
     token: String,
 }
 

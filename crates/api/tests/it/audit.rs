@@ -142,6 +142,7 @@ async fn deliver(acts: &mut Acts<'_>, app: &str) {
     acts.act(("POST", "/v1/deliveries/{id}/replay"), (&owed[1], "delivery.replay"), Value::Null).await;
     while let_die(acts.scene).await > 0 {}
     acts.act(("POST", "/v1/replays"), ("", "delivery.replay_many"), json!({})).await;
+    while let_die(acts.scene).await > 0 {}
     let event = ids(&acts.scene.get("/v1/events?type=generic.paid").await.ok()).remove(0);
     let to = json!({ "endpoint": endpoint });
     acts.act(("POST", "/v1/events/{id}/replay"), (&event, "event.replay"), to).await;

@@ -196,6 +196,38 @@ async fn a_change_to_a_version_that_is_gone_is_refused_and_one_to_what_is_there_
 }
 
 #[tokio::test]
+async fn every_change_of_what_has_a_version_can_name_the_version_it_is_for() {
+    let scene = Scene::new().await;
+    let app = scene.app("a").await;
+    let source = format!("/v1/sources/{}", scene.whatsapp_source(&app, "s").await);
+    let endpoint = format!("/v1/endpoints/{}", scene.endpoint(&app).await);
+    let rotation = json!({ "role": "signing", "secret": "n" });
+    for (path, acts) in [
+        (&source, vec![("POST", "/rotate-secret", rotation), ("DELETE", "", Value::Null)]),
+        (
+            &endpoint,
+            vec![
+                ("POST", "/pause", Value::Null),
+                ("POST", "/resume", Value::Null),
+                ("POST", "/rotate-secret", json!({})),
+                ("DELETE", "", Value::Null),
+            ],
+        ),
+    ] {
+        for (method, verb, body) in acts {
+            let seen = scene.get(path).await.headers["etag"].to_str().expect("text").to_owned();
+            let at = format!("{path}{verb}");
+            let with =
+                async |tag: &str| scene.ask_with((method, &at), ADMIN, &body, &[("if-match", tag)]).await;
+            with("\"99\"").await.problem(412, "stale");
+            let done = with(&seen).await;
+            assert!((200..300).contains(&done.status), "{method} {at} {}", done.body);
+        }
+        scene.get(path).await.problem(404, "not_found");
+    }
+}
+
+#[tokio::test]
 async fn changes_of_the_same_thing_at_once_are_all_made() {
     let scene = Scene::new().await;
     let endpoint = scene.endpoint(&scene.app("a").await).await;

@@ -41,6 +41,37 @@ fn every_operation_has_a_name_of_its_own_and_says_what_it_gives() {
 }
 
 #[test]
+fn what_is_an_id_a_time_or_a_bounded_number_is_said_to_be_one() {
+    let document = document();
+    let is_told = |member: &str, schema: &Value| match member {
+        "id" | "app" | "cursor" => schema["pattern"].is_string(),
+        "limit" | "concurrency" | "overlap_s" => schema["maximum"].is_number(),
+        "role" | "platform" | "status" => schema["enum"].is_array() || schema["type"] == "integer",
+        "since" | "until" => schema["format"] == "date-time",
+        member if member.ends_with("_at") => schema["format"] == "date-time" || schema["items"].is_object(),
+        _ => true,
+    };
+    let mut asked = 0;
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for operation in item.as_object().expect("an item").values() {
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                let name = parameter["name"].as_str().expect("a name");
+                assert!(is_told(name, &parameter["schema"]), "{path} {parameter}");
+                asked += 1;
+            }
+        }
+    }
+    assert!(asked > 100);
+    for (name, schema) in document["components"]["schemas"].as_object().expect("schemas") {
+        let is_asked = schema["additionalProperties"] == false;
+        for (member, schema) in schema["properties"].as_object().into_iter().flatten() {
+            assert!((!is_asked && schema["enum"].is_null()) || is_told(member, schema), "{name}.{member}");
+            assert!(member != "id" || schema["pattern"].is_string(), "{name}.{member}");
+        }
+    }
+}
+
+#[test]
 fn every_reference_leads_somewhere() {
     let document = document();
     let text = document.to_string();

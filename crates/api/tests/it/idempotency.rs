@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::replays::{let_die, with_dead};
 use crate::scene::{ADMIN, Answer, Scene, ids, text};
 
 async fn post(scene: &Scene, path: &str, token: &str, key: &str, body: Value) -> Answer {
@@ -18,6 +19,7 @@ async fn the_same_request_under_the_same_key_is_answered_once() {
     assert_eq!((first.status, again.status), (201, 201));
     assert_eq!(again.headers["idempotency-replayed"], "true");
     assert_eq!(first.body["id"], again.body["id"]);
+    assert_eq!(first.headers["etag"], again.headers["etag"]);
     assert!(first.body["secret"].is_string() && again.body.get("secret").is_none(), "a secret is shown once");
     assert_eq!(ids(&scene.get("/v1/endpoints").await.ok()).len(), 1);
     post(&scene, "/v1/endpoints", ADMIN, "k1", json!({ "url": "https://example.com/b" }))
@@ -36,6 +38,30 @@ async fn a_key_is_bound_to_its_token_and_route() {
     let second = post(&scene, "/v1/apps", &other, "k", body.clone()).await.ok();
     assert_ne!(first["id"], second["id"]);
     post(&scene, "/v1/tokens", ADMIN, "k", json!({ "name": "t", "role": "viewer" })).await.ok();
+}
+
+#[tokio::test]
+async fn a_replay_under_one_key_is_made_once_however_often_it_is_asked_for() {
+    let (scene, endpoint) = with_dead(2).await;
+    let dead = ids(&scene.get("/v1/deliveries?status=dead").await.ok());
+    let count = async || ids(&scene.get("/v1/deliveries?limit=250").await.ok()).len();
+    let replay = format!("/v1/deliveries/{}/replay", dead[0]);
+    let again = json!({ "again": true });
+    let first = post(&scene, &replay, ADMIN, "r", again.clone()).await.ok();
+    assert_eq!(post(&scene, &replay, ADMIN, "r", again).await.ok(), first);
+    assert_eq!(count().await, 3);
+    let first = post(&scene, "/v1/replays", ADMIN, "r", json!({})).await.ok();
+    assert_eq!(first["count"], 1);
+    assert_eq!(post(&scene, "/v1/replays", ADMIN, "r", json!({})).await.ok(), first);
+    assert_eq!(count().await, 4);
+    while let_die(&scene).await > 0 {}
+    let event = text(&scene.get(&format!("/v1/deliveries/{}", dead[0])).await.ok(), "event");
+    let (path, to) = (format!("/v1/events/{event}/replay"), json!({ "endpoint": endpoint }));
+    let first = post(&scene, &path, ADMIN, "r", to.clone()).await.ok();
+    assert_eq!(post(&scene, &path, ADMIN, "r", to.clone()).await.ok(), first);
+    // Without a key, a second click finds it on its way.
+    scene.post(&path, to).await.problem(409, "conflict");
+    assert_eq!(count().await, 5);
 }
 
 #[tokio::test]

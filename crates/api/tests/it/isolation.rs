@@ -176,6 +176,31 @@ async fn what_belongs_to_another_app_cannot_be_touched() {
 }
 
 #[tokio::test]
+async fn a_source_with_accounts_of_several_apps_is_changed_only_by_who_is_bound_to_none() {
+    let scene = Scene::new().await;
+    let (one, two) = (scene.app("one").await, scene.app("two").await);
+    let token = scene.token("admin", Some(&one)).await;
+    let source = scene.whatsapp_source(&one, "s").await;
+    let path = format!("/v1/sources/{source}");
+    let rename = json!({ "name": "mine" });
+    scene.ask("PATCH", &path, &token, &rename).await.ok();
+    scene.post("/v1/accounts", json!({ "source": source, "address": "2", "app": two })).await.ok();
+    let rotation = json!({ "role": "signing", "secret": "known-to-one" });
+    for (method, path, body) in [
+        ("PATCH", path.clone(), json!({ "settings": { "unsigned": true } })),
+        ("POST", format!("{path}/rotate-secret"), rotation.clone()),
+        ("POST", "/v1/accounts".to_owned(), json!({ "source": source, "address": "3" })),
+        ("DELETE", path.clone(), Value::Null),
+    ] {
+        scene.ask(method, &path, &token, &body).await.problem(403, "forbidden");
+    }
+    scene.ask("GET", &path, &token, &Value::Null).await.ok();
+    scene.post(&format!("{path}/rotate-secret"), rotation).await.ok();
+    scene.ask("DELETE", &path, ADMIN, &Value::Null).await;
+    scene.get(&path).await.problem(404, "not_found");
+}
+
+#[tokio::test]
 async fn a_path_that_another_app_has_sounds_like_one_of_ours() {
     let scene = Scene::new().await;
     let (one, two) = (scene.app("one").await, scene.app("two").await);

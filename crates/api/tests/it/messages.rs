@@ -77,6 +77,7 @@ async fn a_message_that_says_two_things_or_nothing_is_refused() {
         (json!({ "type": "pigeon", "text": body }), "/type"),
         (json!({ "type": "text" }), "/text"),
         (json!({ "type": "text", "text": body, "to": 5 }), "/to"),
+        (json!({ "type": "text", "text": body, "to": "1\0" }), "/to"),
         (json!({ "type": "text", "text": body, "from": "999" }), "/from"),
         (json!({ "type": "text", "text": body, "surprise": 1 }), "/surprise"),
     ] {

@@ -82,6 +82,11 @@ async fn deliveries_and_receipts_are_narrowed_by_endpoint_and_status() {
 #[tokio::test]
 async fn a_page_or_filter_that_cannot_be_is_named() {
     let scene = Scene::new().await;
+    for (noun, member) in [("events", "type"), ("audit", "actor"), ("audit", "action")] {
+        let refused = scene.get(&format!("/v1/{noun}?{member}=a%00b")).await;
+        refused.problem(422, "invalid");
+        assert_eq!(refused.body["errors"][0]["pointer"], format!("/{member}"));
+    }
     for (query, pointer) in [
         ("limit=0", "/limit"),
         ("limit=251", "/limit"),

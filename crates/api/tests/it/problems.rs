@@ -79,6 +79,17 @@ async fn an_unknown_path_and_a_wrong_method_are_problems_too() {
 }
 
 #[tokio::test]
+async fn no_answer_is_kept_on_its_way_or_taken_for_what_it_is_not() {
+    let scene = Scene::new().await;
+    let paths = ["/v1/apps", "/v1/apps/app_x", "/v1/nothing", "/openapi.json"];
+    for path in paths {
+        let headers = scene.get(path).await.headers;
+        assert_eq!(headers["cache-control"], "no-store", "{path}");
+        assert_eq!(headers["x-content-type-options"], "nosniff", "{path}");
+    }
+}
+
+#[tokio::test]
 async fn every_answer_has_a_request_id_and_a_plain_one_is_the_callers_own() {
     let scene = Scene::new().await;
     let own = scene.ask_with(("GET", "/v1/apps"), ADMIN, &Value::Null, &[("x-request-id", "abc-123")]).await;

@@ -86,6 +86,29 @@ async fn a_request_whose_token_was_wrong_is_released_after_the_token_was_correct
 }
 
 #[tokio::test]
+async fn a_credential_that_a_refused_request_shows_is_masked_wherever_the_source_has_it() {
+    let scene = Scene::new().await;
+    let app = scene.app("a").await;
+    let new = json!({
+        "platform": "generic", "name": "g", "app": app, "allowed_networks": ["198.51.100.0/24"],
+        "settings": { "scheme": "header", "header": "x-shop-token" },
+        "secrets": [{ "role": "credential", "secret": "canary-right" }],
+    });
+    let source = text(&scene.post("/v1/sources", new).await.ok(), "id");
+    let headers = [("x-shop-token", "canary-mistyped"), ("x-echo", "Token canary-right")];
+    let refused = scene.receive(&source, &headers, "{}").await;
+    let receipt = refused.receipt.expect("a receipt");
+    for path in [
+        format!("/v1/receipts/{receipt}"),
+        format!("/v1/receipts/{receipt}/request"),
+        "/v1/receipts".to_owned(),
+    ] {
+        let shown = scene.get(&path).await.ok().to_string();
+        assert!(!shown.contains("canary"), "{path} {shown}");
+    }
+}
+
+#[tokio::test]
 async fn an_address_that_is_still_not_allowed_is_still_refused() {
     let scene = Scene::new().await;
     let app = scene.app("a").await;

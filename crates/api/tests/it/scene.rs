@@ -179,6 +179,7 @@ impl Scene {
             peer: "192.0.2.7".to_owned(),
             headers: lines,
             body: incoming.body.clone(),
+            is_whole: true,
         };
         let arrival =
             Arrival { source: Some(Arc::clone(&source)), app: None, request: Some(request), verdict };

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::scene::{APP_SECRET, Scene, text};
+use crate::scene::{ADMIN, APP_SECRET, Scene, text};
 
 /// Texts that no answer may hold.
 const CANARIES: [&str; 6] = [
@@ -74,6 +74,30 @@ async fn a_made_secret_is_shown_once_and_changes_when_it_is_rotated() {
     let given = json!({ "secret": "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX" });
     let given = scene.post(&format!("/v1/endpoints/{id}/rotate-secret"), given).await.ok();
     assert_eq!(given["secret"], Value::Null, "what was given is not said back");
+}
+
+#[tokio::test]
+async fn who_may_not_change_secrets_cannot_have_them_sent_elsewhere() {
+    let scene = Scene::new().await;
+    let app = scene.app("a").await;
+    let operator = scene.token("operator", None).await;
+    let source = format!("/v1/sources/{}", scene.whatsapp_source(&app, "s").await);
+    let elsewhere = json!({ "settings": { "api_base": "https://elsewhere.example" } });
+    scene.ask("PATCH", &source, &operator, &elsewhere).await.problem(403, "forbidden");
+    let pace = json!({ "settings": { "messages_per_second": 20 } });
+    scene.ask("PATCH", &source, &operator, &pace).await.ok();
+    scene.ask("PATCH", &source, ADMIN, &elsewhere).await.ok();
+
+    let new = json!({ "url": "https://example.com/a", "app": app, "headers": { "x-api-key": "canary" } });
+    let endpoint = format!("/v1/endpoints/{}", text(&scene.post("/v1/endpoints", new).await.ok(), "id"));
+    let change = async |body: Value| scene.ask("PATCH", &endpoint, &operator, &body).await;
+    change(json!({ "url": "https://elsewhere.example/a" })).await.problem(403, "forbidden");
+    change(json!({ "url": "https://example.com/b" })).await.ok();
+    change(json!({ "url": "https://elsewhere.example/a", "headers": {} })).await.ok();
+    change(json!({ "url": "https://example.com/a", "headers": { "x-api-key": "another" } })).await.ok();
+    change(json!({ "headers": {} })).await.ok();
+    change(json!({ "format": "platform" })).await.ok();
+    change(json!({ "url": "https://elsewhere.example/a" })).await.problem(403, "forbidden");
 }
 
 #[tokio::test]

@@ -94,6 +94,7 @@ impl Stage {
             peer: "192.0.2.1".to_owned(),
             headers: "content-type: application/json; charset=utf-8\n".to_owned(),
             body: incoming.body.clone(),
+            is_whole: true,
         };
         let verdict = Verdict::Genuine(events.into());
         let arrival = Arrival { source: Some(source), app: None, request: Some(request), verdict };

@@ -38,6 +38,13 @@ pub(crate) struct Taken {
 }
 
 impl Taken {
+    /// What came of two loads, one after the other.
+    pub(crate) fn add(&mut self, other: Taken) {
+        self.count += other.count;
+        self.took += other.took;
+        self.latencies.extend(other.latencies);
+    }
+
     /// Answers a second.
     pub(crate) fn rate(&self) -> f64 {
         self.count as f64 / self.took.as_secs_f64().max(f64::EPSILON)

@@ -4,6 +4,7 @@
 pub mod floor;
 mod child;
 mod load;
+mod past;
 mod report;
 mod scene;
 mod sink;
@@ -11,18 +12,25 @@ mod sink;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use model::time::Clock;
 
 use crate::cli::BenchArgs;
 use child::Child;
 use load::{Load, Taken};
 use report::Line;
-use scene::Scene;
+use scene::{NOWHERE, Scene};
 use sink::Sink;
 
 /// Contacts the messages come from.
 pub(crate) const CONTACTS: u64 = 1_000;
 /// How long the sink may wait for the last deliveries.
 const DRAIN: Duration = Duration::from_secs(120);
+/// How old what retention removes is: older than the defaults keep anything.
+const OLD: Duration = Duration::from_secs(200 * 24 * 3600);
+/// A setting that keeps it all the same.
+const LONGER_THAN_OLD: &str = "366d";
+/// How long retention may take to remove it all.
+const REMOVAL_MAX: Duration = Duration::from_secs(1_800);
 
 /// Runs one benchmark and prints its table.
 pub async fn run(args: &BenchArgs) -> anyhow::Result<()> {
@@ -32,6 +40,7 @@ pub async fn run(args: &BenchArgs) -> anyhow::Result<()> {
         "delivery" => delivery(args).await?,
         "backlog" => backlog(args).await?,
         "listing" => listing(args).await?,
+        "retention" => retention(args).await?,
         other => bail!("there is no benchmark {other}"),
     };
     report::print(&lines, args.json);
@@ -45,7 +54,7 @@ fn span(args: &BenchArgs) -> Duration {
 /// Durable 2xx a second with nobody to deliver to.
 async fn ingest(args: &BenchArgs) -> anyhow::Result<Vec<Line>> {
     let floor = floor_of(args, None).await?;
-    let scene = Scene::build(args, None).await?;
+    let scene = Scene::with_no_endpoint(args).await?;
     let child = scene.serve().await?;
     let load = Load {
         address: child.address,
@@ -69,7 +78,7 @@ async fn ingest(args: &BenchArgs) -> anyhow::Result<Vec<Line>> {
 async fn cycle(args: &BenchArgs) -> anyhow::Result<Vec<Line>> {
     let sink = Sink::start().await?;
     let floor = floor_of(args, Some(sink.url())).await?;
-    let scene = Scene::build(args, Some(sink.url())).await?;
+    let scene = Scene::having_delivered(args, &sink.url()).await?;
     let child = scene.serve().await?;
     let load = Load {
         address: child.address,
@@ -100,7 +109,7 @@ async fn cycle(args: &BenchArgs) -> anyhow::Result<Vec<Line>> {
 async fn delivery(args: &BenchArgs) -> anyhow::Result<Vec<Line>> {
     let owed = if args.stored == 0 { 20_000 } else { args.stored };
     let sink = Sink::start().await?;
-    let scene = Scene::build(&BenchArgs { stored: owed, ..args.clone() }, Some(sink.url())).await?;
+    let scene = Scene::owing(&BenchArgs { stored: owed, ..args.clone() }, &sink.url()).await?;
     sink.expect_new();
     let started = tokio::time::Instant::now();
     let child = scene.serve().await?;
@@ -119,8 +128,7 @@ async fn delivery(args: &BenchArgs) -> anyhow::Result<Vec<Line>> {
 async fn backlog(args: &BenchArgs) -> anyhow::Result<Vec<Line>> {
     let owed = if args.stored == 0 { 100_000 } else { args.stored };
     // Nobody listens there: everything stays owed.
-    let nowhere = "http://127.0.0.1:9/".to_owned();
-    let scene = Scene::build(&BenchArgs { stored: owed, ..args.clone() }, Some(nowhere)).await?;
+    let scene = Scene::owing(&BenchArgs { stored: owed, ..args.clone() }, NOWHERE).await?;
     let started = tokio::time::Instant::now();
     let child = scene.serve().await?;
     let ready = Taken { count: 1, took: started.elapsed(), latencies: vec![started.elapsed()] };
@@ -134,7 +142,8 @@ async fn backlog(args: &BenchArgs) -> anyhow::Result<Vec<Line>> {
 async fn listing(args: &BenchArgs) -> anyhow::Result<Vec<Line>> {
     let sink = Sink::start().await?;
     let scene =
-        Scene::build(&BenchArgs { stored: args.stored.max(1_000), ..args.clone() }, Some(sink.url())).await?;
+        Scene::having_delivered(&BenchArgs { stored: args.stored.max(1_000), ..args.clone() }, &sink.url())
+            .await?;
     let child = scene.serve().await?;
     let mut lines = Vec::new();
     for path in scene.listings().await? {
@@ -144,6 +153,46 @@ async fn listing(args: &BenchArgs) -> anyhow::Result<Vec<Line>> {
     }
     child.stop().await?;
     Ok(lines)
+}
+
+/// Ingest while retention removes what is old, against ingest while nothing is.
+async fn retention(args: &BenchArgs) -> anyhow::Result<Vec<Line>> {
+    let stored = if args.stored == 0 { 100_000 } else { args.stored };
+    let (now, started) = (Clock::System.now(), tokio::time::Instant::now());
+    let scene = Scene::of_the_past(&BenchArgs { stored, ..args.clone() }, now.minus(OLD)).await?;
+    let prefill = Taken { count: stored, took: started.elapsed(), latencies: Vec::new() };
+    let load = |child: &Child| Load {
+        address: child.address,
+        path: scene.path.clone(),
+        connections: args.connections,
+        rate: args.rate,
+    };
+    let child = scene.serve_keeping(Some(LONGER_THAN_OLD)).await?;
+    load(&child).run(Duration::from_secs(1)).await?;
+    let idle = child.usage()?;
+    let before = load(&child).run(span(args)).await?;
+    let usage_before = child.usage()?.since(&idle);
+    child.stop().await?;
+    let child = scene.serve().await?;
+    let (store, started) = (scene.look().await?, tokio::time::Instant::now());
+    let mut during = Taken::default();
+    while during.count == 0 || past::is_there(&store, now).await? {
+        during.add(load(&child).run(Duration::from_secs(1)).await?);
+        if started.elapsed() > REMOVAL_MAX {
+            bail!("not everything old was gone after {REMOVAL_MAX:?}");
+        }
+    }
+    let removed = Taken { count: stored, took: started.elapsed(), latencies: Vec::new() };
+    let usage_during = child.usage()?;
+    child.stop().await?;
+    Ok(vec![
+        Line::of("prefill", args, &prefill),
+        Line::of("ingest before", args, &before).with_usage(usage_before, before.count),
+        Line::of("ingest during", args, &during)
+            .with_usage(usage_during, during.count)
+            .with_ratio(during.rate() / before.rate()),
+        Line::of("removed", args, &removed),
+    ])
 }
 
 async fn floor_of(args: &BenchArgs, forward: Option<String>) -> anyhow::Result<Taken> {

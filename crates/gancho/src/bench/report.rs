@@ -14,6 +14,7 @@ pub(crate) struct Line {
     name: String,
     store: String,
     connections: usize,
+    count: u64,
     pub(crate) rate: f64,
     p50_ms: f64,
     p99_ms: f64,
@@ -34,6 +35,7 @@ impl Line {
             name: name.to_owned(),
             store: engine.to_owned(),
             connections: args.connections,
+            count: taken.count,
             rate: taken.rate(),
             p50_ms: ms(taken.percentile(0.50)),
             p99_ms: ms(taken.percentile(0.99)),
@@ -75,18 +77,19 @@ pub(crate) fn print(lines: &[Line], json: bool) {
         return;
     }
     println!(
-        "{:<34} {:>8} {:>5} {:>10} {:>9} {:>9} {:>8} {:>8} {:>8} {:>6}",
-        "name", "store", "conn", "per s", "p50 ms", "p99 ms", "cpu µs", "rss MiB", "kept B", "ratio"
+        "{:<34} {:>8} {:>5} {:>9} {:>10} {:>9} {:>9} {:>8} {:>8} {:>8} {:>6}",
+        "name", "store", "conn", "count", "per s", "p50 ms", "p99 ms", "cpu µs", "rss MiB", "kept B", "ratio"
     );
     for line in lines {
         let optional = |value: Option<f64>, digits: usize| {
             value.map_or("-".to_owned(), |value| format!("{value:.digits$}"))
         };
         println!(
-            "{:<34} {:>8} {:>5} {:>10.0} {:>9.2} {:>9.2} {:>8} {:>8} {:>8} {:>6}",
+            "{:<34} {:>8} {:>5} {:>9} {:>10.0} {:>9.2} {:>9.2} {:>8} {:>8} {:>8} {:>6}",
             line.name,
             line.store,
             line.connections,
+            line.count,
             line.rate,
             line.p50_ms,
             line.p99_ms,

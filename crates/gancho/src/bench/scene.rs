@@ -4,30 +4,25 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use bytes::Bytes;
-use futures_util::future::try_join_all;
-use http::{HeaderMap, HeaderValue, Method};
 use model::access::App;
 use model::endpoint::Endpoint;
 use model::event::EventPattern;
+use model::id::AppId;
 use model::secret::{Key, Secret};
 use model::source::{SecretRole, Settings, Source, SourceSecret, UnknownAccounts};
-use model::time::{Clock, Timestamp};
-use platforms::http::Incoming;
-use platforms::proof::{Hash, mac};
-use platforms::registry;
-use store::arrivals::{Arrival, Request, Verdict};
+use model::time::{Clock, ManualClock, Timestamp};
 use store::{Faults, Location, Store};
 
 use super::child::Child;
+use super::past;
 use crate::cli::BenchArgs;
 
 /// What requests of a benchmark are signed with.
 pub(crate) const APP_SECRET: &str = "bench-app-secret";
 /// The admin token of a benchmark's gateway; it lives as long as the run, on loopback.
 const TOKEN: &str = "bench-token-bench-token-bench-token-bench";
-/// How many arrivals are appended at a time while the past is made.
-const PREFILL_AT_ONCE: u64 = 2_048;
+/// Nobody listens there.
+pub(crate) const NOWHERE: &str = "http://127.0.0.1:9/";
 
 /// A store made for one measurement.
 pub(crate) struct Scene {
@@ -41,54 +36,93 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// Makes the store: a source, an endpoint where one is named, and `stored` events of the past.
-    pub(crate) async fn build(args: &BenchArgs, endpoint: Option<String>) -> anyhow::Result<Scene> {
+    /// Makes the store: a source, and `stored` events that are owed to nobody.
+    pub(crate) async fn with_no_endpoint(args: &BenchArgs) -> anyhow::Result<Scene> {
+        let (scene, store, source) = Scene::begin(args, Clock::System).await?;
+        past::fill(&store, &source, args.stored).await?;
+        Ok(scene)
+    }
+
+    /// Makes the store: a source, an endpoint, and `stored` events that wait for it.
+    pub(crate) async fn owing(args: &BenchArgs, url: &str) -> anyhow::Result<Scene> {
+        let (scene, store, source) = Scene::begin(args, Clock::System).await?;
+        store.endpoints().save(endpoint(&store, source.app, url)).await?;
+        past::fill(&store, &source, args.stored).await?;
+        Ok(scene)
+    }
+
+    /// Makes the store: a source, an endpoint, and `stored` events that it has.
+    pub(crate) async fn having_delivered(args: &BenchArgs, url: &str) -> anyhow::Result<Scene> {
+        let (scene, store, source) = Scene::begin(args, Clock::System).await?;
+        let endpoint = endpoint(&store, source.app, url);
+        past::fill_and_deliver(&store, &source, endpoint.clone(), args.stored).await?;
+        store.endpoints().save(endpoint).await?;
+        Ok(scene)
+    }
+
+    /// Makes the store as of a time of the past: a source, and `stored` events, each delivered to an endpoint that is no
+    /// more.
+    pub(crate) async fn of_the_past(args: &BenchArgs, made_at: Timestamp) -> anyhow::Result<Scene> {
+        let clock = ManualClock::starting_at(made_at);
+        let (scene, store, source) = Scene::begin(args, Clock::Manual(clock.clone())).await?;
+        let endpoint = endpoint(&store, source.app, NOWHERE);
+        let id = endpoint.id;
+        past::fill_and_deliver(&store, &source, endpoint, args.stored).await?;
+        store.endpoints().remove(id).await?;
+        past::pass(&store, &clock).await?;
+        Ok(scene)
+    }
+
+    async fn begin(args: &BenchArgs, clock: Clock) -> anyhow::Result<(Scene, Store, Arc<Source>)> {
         let (location, store_text, folder) = place(&args.store)?;
         let config = store::Config { location: location.clone(), node: 1, faults: Faults::default() };
-        let store = Store::open(&config, Clock::System).await?;
+        let store = Store::open(&config, clock).await?;
         let app = App { id: store.fresh_id(), name: "bench".to_owned() };
         store.access().save_app(app.clone()).await?;
         let source = source(&store, &app);
         store.sources().save(source.clone()).await?;
-        if let Some(url) = endpoint {
-            store.endpoints().save(self::endpoint(&store, &app, url)).await?;
-        }
-        let scene = Scene {
-            location,
-            store_text,
-            folder,
-            path: format!("/in/{}", source.id),
-            token: TOKEN.to_owned(),
-        };
+        let path = format!("/in/{}", source.id);
+        let scene = Scene { location, store_text, folder, path, token: TOKEN.to_owned() };
         let source = store.routing().source(source.id).cloned().context("the source was just saved")?;
-        prefill(&store, &source, args.stored).await?;
-        Ok(scene)
+        Ok((scene, store, source))
     }
 
     /// The gateway over this store.
     pub(crate) async fn serve(&self) -> anyhow::Result<Child> {
+        self.serve_keeping(None).await
+    }
+
+    /// The gateway over this store, which keeps everything so long.
+    pub(crate) async fn serve_keeping(&self, keep: Option<&str>) -> anyhow::Result<Child> {
         let setting = |key: &str, value: &str| (format!("GANCHO_{key}"), value.to_owned());
-        Child::gateway(&[
+        let mut settings = vec![
             setting("STORE", &self.store_text),
             setting("ADMIN_TOKEN", TOKEN),
             setting("EGRESS_ALLOW", "127.0.0.0/8"),
-        ])
-        .await
+        ];
+        if let Some(span) = keep {
+            settings.extend([setting("KEEP_BODIES", span), setting("KEEP_METADATA", span)]);
+        }
+        Child::gateway(&settings).await
+    }
+
+    /// The same store beside the gateway, to look at.
+    pub(crate) async fn look(&self) -> anyhow::Result<Store> {
+        let config = store::Config { location: self.location.clone(), node: 2, faults: Faults::default() };
+        Ok(Store::open(&config, Clock::System).await?)
     }
 
     /// Bytes on disk per event, the log included; only the embedded store can tell.
     pub(crate) async fn kept_per_event(&self) -> anyhow::Result<Option<f64>> {
         let Some(folder) = &self.folder else { return Ok(None) };
-        let config = store::Config { location: self.location.clone(), node: 2, faults: Faults::default() };
-        let events = Store::open(&config, Clock::System).await?.stats().counts().await?.events;
+        let events = self.look().await?.stats().counts().await?.events;
         let bytes = std::fs::metadata(folder.join("gancho.db"))?.len();
         Ok(Some(bytes as f64 / events.max(1) as f64))
     }
 
     /// Every list with every single filter, as paths of the API.
     pub(crate) async fn listings(&self) -> anyhow::Result<Vec<String>> {
-        let config = store::Config { location: self.location.clone(), node: 2, faults: Faults::default() };
-        let store = Store::open(&config, Clock::System).await?;
+        let store = self.look().await?;
         let newest = store.events().list(Default::default(), model::page::PageRequest::newest(1)).await?;
         let event = newest.items.first().context("the past has events")?;
         let lists = ["events", "receipts", "deliveries", "conversations", "contacts", "messages", "audit"];
@@ -172,57 +206,12 @@ fn source(store: &Store, app: &App) -> Source {
 }
 
 /// An endpoint that wants messages only, so that one request is one delivery.
-fn endpoint(store: &Store, app: &App, url: String) -> Endpoint {
-    let mut endpoint = Endpoint::new(store.fresh_id(), app.id, url);
+fn endpoint(store: &Store, app: AppId, url: &str) -> Endpoint {
+    let mut endpoint = Endpoint::new(store.fresh_id(), app, url);
     endpoint.subscription.types = EventPattern::new("message.*").into_iter().collect();
     endpoint.keys = vec![Key::current(Secret::new("whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX"))];
     endpoint.allow_http = true;
     endpoint
-}
-
-async fn prefill(store: &Store, source: &Arc<Source>, stored: u64) -> anyhow::Result<()> {
-    let mut done = 0;
-    while done < stored {
-        let until = (done + PREFILL_AT_ONCE).min(stored);
-        let arrivals: anyhow::Result<Vec<Arrival>> =
-            (done..until).map(|number| arrival(source, number)).collect();
-        try_join_all(arrivals?.into_iter().map(|arrival| store.arrivals().append(arrival))).await?;
-        done = until;
-    }
-    Ok(())
-}
-
-/// A message of the past, read by the same adapter as those over the wire.
-fn arrival(source: &Arc<Source>, number: u64) -> anyhow::Result<Arrival> {
-    let body = Bytes::from(message(1 << 40 | number, number % super::CONTACTS));
-    let mut headers = HeaderMap::new();
-    let signature = hex::encode(mac(Hash::Sha256, APP_SECRET.as_bytes(), &[&body]));
-    headers.insert("x-hub-signature-256", HeaderValue::from_str(&format!("sha256={signature}"))?);
-    let incoming = Incoming {
-        method: Method::POST,
-        path: "/".to_owned(),
-        query: None,
-        headers,
-        body: body.clone(),
-        received_at: Clock::System.now(),
-    };
-    let platform = registry::find("whatsapp").context("the adapter is always there")?;
-    let verified = platform.verify(source, &incoming)?;
-    let events = platform.parse(source, &verified)?;
-    let request = Request {
-        receipt: None,
-        method: "POST".to_owned(),
-        path: "/in/bench".to_owned(),
-        peer: "127.0.0.1".to_owned(),
-        headers: "content-type: application/json\n".to_owned(),
-        body,
-    };
-    Ok(Arrival {
-        source: Some(Arc::clone(source)),
-        app: None,
-        request: Some(request),
-        verdict: Verdict::Genuine(events.into()),
-    })
 }
 
 /// A WhatsApp text message of about 1 KB. Its text begins with the time it was made.

@@ -2,6 +2,7 @@
 
 use anyhow::bail;
 use model::delivery::DeliveryState;
+use store::retention::Doubt;
 
 use crate::app::{World, open_store};
 use crate::settings::Config;
@@ -9,12 +10,16 @@ use crate::settings::Config;
 /// Checks the store and prints what it found; fails unless everything adds up.
 #[allow(clippy::print_stdout, reason = "what the user asked to see")]
 pub async fn run(config: &Config) -> anyhow::Result<()> {
-    let counts = open_store(config, &World::real()).await?.stats().counts().await?;
+    let store = open_store(config, &World::real()).await?;
+    let counts = store.stats().counts().await?;
     println!("receipts    {:>12}", counts.receipts);
     println!("events      {:>12}", counts.events);
     println!("deliveries  {:>12}", counts.deliveries);
     for (state, count) in DeliveryState::ALL.into_iter().zip(counts.by_state) {
         println!("  {:<10}{count:>12}", state.as_str());
+    }
+    if let Some(Doubt { believed, until }) = store.retention().doubt().await? {
+        println!("retention waits until {until}: the clock is far ahead of {believed}, what it was last");
     }
     for line in &counts.damage {
         println!("damage: {line}");

@@ -1,10 +1,11 @@
 //! Runs the gateway until it is asked to end, or until its store can no longer be trusted.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::bail;
 
-use crate::app::{App, Signals, World};
+use crate::app::{App, Signals, World, unsound};
 use crate::settings::Config;
 
 /// How long what is under way may take when nothing can be stored any more: enough to say so to whoever waits.
@@ -18,18 +19,24 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
     }
     let signals = Signals::listen()?;
     let app = App::start(config, World::real()).await?;
-    tracing::info!(address = %app.address(), version = env!("CARGO_PKG_VERSION"), "ready");
-    let is_sound = tokio::select! {
-        () = signals.asked() => true,
-        () = app.unsound() => false,
-    };
+    tracing::info!(address = %app.address(), api = %app.api_address(), version = env!("CARGO_PKG_VERSION"), "ready");
+    let store = app.store().clone();
+    tokio::select! {
+        () = signals.asked() => {}
+        () = unsound(&store) => {}
+    }
     tracing::info!("stopping: finishing what is under way");
-    if is_sound {
-        app.stop().await;
+    let mut stopping = pin!(app.stop());
+    tokio::select! {
+        () = &mut stopping => {}
+        () = unsound(&store) => {
+            // What is not done by then could not be recorded: it is done again after the next start.
+            let _ = tokio::time::timeout(UNSOUND_DRAIN, stopping).await;
+        }
+    }
+    if store.is_sound() {
         return Ok(());
     }
-    // What is not done by then could not be recorded: it is done again after the next start.
-    let _ = tokio::time::timeout(UNSOUND_DRAIN, app.stop()).await;
     bail!(
         "a write did not reach the disk: see to the disk (the kernel's log says more), then start again; everything acknowledged is kept"
     );

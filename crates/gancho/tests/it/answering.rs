@@ -17,7 +17,7 @@ use testkit::place::{Engine, Place};
 use testkit::process::{ADMIN_TOKEN, Gancho, free_address};
 use testkit::receiver::{Manner, Receiver};
 use testkit::scene::{Scene, open};
-use testkit::sender::{client, send};
+use testkit::sender::{client, post_signed, send};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const ACCESS_TOKEN: &str = "story-access-token";
@@ -69,6 +69,52 @@ async fn a_broadcast_leaves_in_turns_keeps_nobody_waiting_and_can_be_called_off(
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_on_the_phone_takes_the_conversation_over_and_an_echo_of_the_bot_does_not()
+-> anyhow::Result<()> {
+    for engine in [Engine::Sqlite, Engine::Postgres] {
+        let Some(place) = Place::fresh(engine).await? else { continue };
+        let whatsapp = WhatsApp::start(platform()).await?;
+        whatsapp.switches().statuses(&[]);
+        let store = open(&place).await?;
+        let scene = Scene::build(&store).await?;
+        may_send(&store, &scene, &whatsapp).await?;
+        drop(store);
+        let node = start(&place, engine).await?.remove(0);
+        let url = format!("http://{}/in/{}", node.address, scene.source);
+
+        ask(&node, NUMBERS[0], "+15550000001").await?;
+        // The echo may be quicker than the platform's answer: both ways round it is the bot's own.
+        let taken = whatsapp.wait_for_sends(1, PATIENCE).await?.remove(0);
+        for (wamid, state) in [(taken.wamid.as_str(), "open"), ("wamid.typed", "handed_off")] {
+            assert_eq!(post_signed(&client(), &url, &echo(wamid)).await?.status, 200);
+            let conversations = get(&node, "/v1/conversations").await?;
+            assert_eq!(conversations["data"][0]["state"], state, "{wamid}");
+        }
+        assert_eq!(
+            get(&node, "/v1/events?type=message.echo").await?["data"].as_array().map(Vec::len),
+            Some(2)
+        );
+        assert_eq!(
+            get(&node, "/v1/events?type=conversation.handoff").await?["data"].as_array().map(Vec::len),
+            Some(1)
+        );
+        anyhow::ensure!(node.stop().await?, "it ends well");
+    }
+    Ok(())
+}
+
+/// What Meta tells of a message typed on the phone of the business.
+fn echo(wamid: &str) -> String {
+    let message = json!({ "from": "15550009999", "to": "15550000001", "id": wamid, "timestamp": "1767225600",
+        "type": "text", "text": { "body": "le atiendo yo" } });
+    let value = json!({ "messaging_product": "whatsapp", "message_echoes": [message],
+        "metadata": { "display_phone_number": "15550009999", "phone_number_id": NUMBERS[0] } });
+    let change = json!({ "field": "smb_message_echoes", "value": value });
+    json!({ "object": "whatsapp_business_account", "entry": [{ "id": "100", "changes": [change] }] })
+        .to_string()
+}
+
 fn platform() -> whatsapp::Settings {
     let number = |id: &str| Number { phone_number_id: id.to_owned(), ..Number::default() };
     whatsapp::Settings {
@@ -114,10 +160,18 @@ async fn ask(node: &Gancho, from: &str, to: &str) -> anyhow::Result<String> {
 }
 
 async fn post(node: &Gancho, path: &str, body: &Value) -> anyhow::Result<Value> {
+    call(node, Method::POST, path, Bytes::from(body.to_string())).await
+}
+
+async fn get(node: &Gancho, path: &str) -> anyhow::Result<Value> {
+    call(node, Method::GET, path, Bytes::new()).await
+}
+
+async fn call(node: &Gancho, method: Method, path: &str, body: Bytes) -> anyhow::Result<Value> {
     let token = format!("Bearer {ADMIN_TOKEN}");
     let headers = [("authorization", token.as_str()), ("content-type", "application/json")];
     let url = format!("http://{}{path}", node.address);
-    let answer = send(&client(), Method::POST, &url, &headers, Bytes::from(body.to_string())).await?;
+    let answer = send(&client(), method, &url, &headers, body).await?;
     anyhow::ensure!(answer.status < 300, "{path} was answered {}: {:?}", answer.status, answer.body);
     Ok(serde_json::from_slice(&answer.body)?)
 }

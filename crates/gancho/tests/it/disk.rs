@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use testkit::disk::{Disk, Part, Refusal};
 use testkit::place::{Engine, Place};
-use testkit::process::{Gancho, free_address};
+use testkit::process::{ADMIN_TOKEN, Gancho, free_address};
 use testkit::receiver::{Manner, Receiver};
 use testkit::scene::{Scene, open};
 use testkit::sender::{Answer, Plain, client, get, message, post_signed};
@@ -58,6 +58,27 @@ async fn a_sync_that_fails_while_the_log_is_copied_ends_the_process() -> anyhow:
     let gancho = ground.start().await?;
     ground.acknowledged(number, LONG).await?;
     ground.adds_up(gancho).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_that_fails_while_the_gateway_ends_is_told_all_the_same() -> anyhow::Result<()> {
+    // The last record is written while what is under way ends; the log is copied when nothing is any more.
+    for (part, manner) in [(Part::Log, Manner::Hangs), (Part::Database, Manner::Good)] {
+        let Some(mut ground) = Ground::prepare(true).await? else { return Ok(()) };
+        let gancho = ground.start().await?;
+        let receiver = ground.receiver.clone().expect("it was asked for");
+        receiver.becomes(manner);
+        ground.acknowledged(0, 0).await?;
+        assert!(receiver.wait(PATIENCE, |came| !came.is_empty()).await);
+        ground.disk.fail_syncs(part, 0)?;
+        gancho.terminate()?;
+        ground.says_why(gancho).await?;
+        receiver.becomes(Manner::Good);
+        let gancho = ground.start().await?;
+        ground.acknowledged(1, 0).await?;
+        ground.adds_up(gancho).await?;
+    }
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -182,6 +203,33 @@ async fn a_log_that_cannot_be_copied_keeps_everything_until_it_can() -> anyhow::
     ground.adds_up(gancho).await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_new_is_refused_before_the_disk_is_full_and_what_is_under_way_goes_on() -> anyhow::Result<()>
+{
+    let Some(mut ground) = Ground::prepare(true).await? else { return Ok(()) };
+    let receiver = ground.receiver.clone().expect("it was asked for");
+    receiver.becomes(Manner::Answers(500));
+    let gancho = ground.start().await?;
+    ground.acknowledged(0, 0).await?;
+    ground.disk.has_free(1_000_000)?;
+    let ready = ground.until("readyz", |answer| answer.status == 503).await?;
+    assert_eq!(&ready.body[..], b"the disk is nearly full: what is new is refused\n");
+    let refused = ground.post(1, 0).await?;
+    assert_eq!(refused.status, 503);
+    assert_eq!(refused.headers.get("retry-after").and_then(|value| value.to_str().ok()), Some("1"));
+    let says = |answer: &Answer, words: &str| String::from_utf8_lossy(&answer.body).contains(words);
+    ground.until("metrics", |answer| says(answer, "gancho_disk_free_bytes 999424")).await?;
+
+    receiver.becomes(Manner::Good);
+    assert_arrived(&receiver, &ground.promised).await;
+    ground.until("v1/deliveries", |answer| says(answer, "\"delivered\"")).await?;
+    assert_eq!(ground.post(1, 0).await?.status, 503);
+    ground.disk.heal()?;
+    ground.acknowledged(1, 0).await?;
+    assert_eq!(ground.until("readyz", |_| true).await?.status, 200);
+    ground.adds_up(gancho).await
+}
+
 /// A store on a disk that fails on request, and what its gateway has promised so far.
 struct Ground {
     disk: Disk,
@@ -260,6 +308,20 @@ impl Ground {
         Ok(number)
     }
 
+    /// Asks for something until the answer is as wanted.
+    async fn until(&self, path: &str, wanted: impl Fn(&Answer) -> bool) -> anyhow::Result<Answer> {
+        let url = format!("http://{}/{path}", self.address);
+        let token = format!("Bearer {ADMIN_TOKEN}");
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let answer = get(&url, &[("authorization", &token)]).await?;
+            if wanted(&answer) {
+                return Ok(answer);
+            }
+            anyhow::ensure!(Instant::now() < deadline, "{path} says {answer:?} after {PATIENCE:?}");
+        }
+    }
+
     async fn wait_for_copy(&self, before: u64) -> anyhow::Result<()> {
         let deadline = Instant::now() + PATIENCE;
         while self.database_bytes()? == before {
@@ -274,7 +336,7 @@ impl Ground {
         Ok(folder.join("gancho.db").metadata()?.len())
     }
 
-    /// After a failed sync it takes nothing more, is not ready, and ends by itself with words that say what to do.
+    /// After a failed sync it takes nothing more, is not ready, and ends by itself.
     async fn ends(&self, gancho: Gancho) -> anyhow::Result<()> {
         assert!(self.disk.struck()? > 0, "no sync has failed");
         let ready = format!("http://{}/readyz", self.address);
@@ -283,7 +345,13 @@ impl Ground {
             let late = self.post(1_000, 0).await;
             assert!(late.as_ref().map_or(true, |answer| answer.status == 503), "{late:?}");
         }
+        self.says_why(gancho).await
+    }
+
+    /// It ends after a failed sync with words that say what to do.
+    async fn says_why(&self, gancho: Gancho) -> anyhow::Result<()> {
         let (status, words) = gancho.ended().await?;
+        assert!(self.disk.struck()? > 0, "no sync has failed");
         assert_eq!(status.code(), Some(1));
         assert!(words.contains("did not reach the disk") && words.contains("start again"), "{words}");
         self.disk.heal()

@@ -5,8 +5,10 @@ mod story;
 
 mod answering;
 mod crash;
+mod crowding;
 mod delivering;
 mod disk;
+mod doors;
 mod incoming;
 mod newcomer;
 mod oracles;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use testkit::place::{Place, server};
+use testkit::place::{Engine, Place, server};
 use testkit::process::{Gancho, free_address};
 use testkit::receiver::{Manner, Receiver};
 use testkit::scene::{Scene, open};
@@ -60,6 +60,31 @@ async fn a_full_disk_is_a_503_and_room_is_enough_to_go_on() -> anyhow::Result<()
     assert!(all, "{} of {acknowledged} were delivered", receiver.came().len());
     assert!(gancho.stop().await?);
     let counts = open(&place).await?.stats().counts().await?;
+    assert!(counts.is_sound(), "{counts:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_clean_stop_the_database_is_complete_in_its_one_file() -> anyhow::Result<()> {
+    let Some(place) = Place::fresh(Engine::Sqlite).await? else { return Ok(()) };
+    let store = open(&place).await?;
+    let scene = Scene::build(&store).await?;
+    drop(store);
+    let address = free_address()?;
+    let gancho = Gancho::start(Path::new(env!("CARGO_BIN_EXE_gancho")), &place, address, &[]).await?;
+    let (url, client) = (format!("http://{address}/in/{}", scene.source), client());
+    for number in 0..20 {
+        let body = message(&format!("wamid.C{number}"), number, "hola");
+        assert_eq!(post_signed(&client, &url, &body).await?.status, 200);
+    }
+    assert!(gancho.stop().await?);
+    let folder = place.folder().expect("a fresh place on SQLite has a folder");
+    let Some(copy) = Place::fresh(Engine::Sqlite).await? else { return Ok(()) };
+    let copied = copy.folder().expect("this one too");
+    std::fs::create_dir_all(copied)?;
+    std::fs::copy(folder.join("gancho.db"), copied.join("gancho.db"))?;
+    let counts = open(&copy).await?.stats().counts().await?;
+    assert_eq!(counts.receipts, 20);
     assert!(counts.is_sound(), "{counts:?}");
     Ok(())
 }

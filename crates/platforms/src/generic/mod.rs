@@ -18,9 +18,9 @@ use model::retry::Outcome;
 use model::send::OutgoingMessage;
 use model::source::Source;
 
-use self::settings::{Plan, Scheme};
+use self::settings::{Plan, Scheme, UrlToken};
 use crate::http::{Answer, Call, Incoming, Reply};
-use crate::platform::{Interpreted, Platform, Sender, ToSign, Unreadable, Unsupported};
+use crate::platform::{CredentialPlace, Interpreted, Platform, Sender, ToSign, Unreadable, Unsupported};
 use crate::proof::{Rejection, Verified};
 
 /// The name in the registry.
@@ -61,6 +61,14 @@ impl Platform for Generic {
             status: response.status,
             content_type: response.content_type,
             body: Bytes::copy_from_slice(response.body.as_bytes()),
+        }
+    }
+
+    fn credential_place(&self, source: &Source) -> Option<CredentialPlace> {
+        match Plan::read(&source.settings).ok()?.scheme {
+            Scheme::Header { name, .. } => Some(CredentialPlace::Header(name.to_owned())),
+            Scheme::UrlToken(UrlToken::LastOfPath) => Some(CredentialPlace::LastOfPath),
+            _ => None,
         }
     }
 

@@ -18,7 +18,8 @@ use crate::proof::{Rejection, Verified};
 use crate::settings;
 
 /// Every setting there is; the guide page explains them.
-const SETTINGS: [&str; 5] = ["unsigned", "allow_sha1", "api_base", "api_version", "messages_per_second"];
+const SETTINGS: [&str; 6] =
+    ["unsigned", "allow_sha1", "echo_is_human", "api_base", "api_version", "messages_per_second"];
 /// Messages a second that a number may exchange unless Meta has raised it (platforms.md 1.10).
 const MESSAGES_PER_SECOND: i64 = 80;
 /// The shortest time between two messages to one person, on average, and how many may come at once.
@@ -35,6 +36,7 @@ impl Platform for WhatsApp {
     fn check(&self, source: &Source) -> Result<(), String> {
         settings::known(&source.settings, &SETTINGS)?;
         settings::flag(&source.settings, "allow_sha1")?;
+        settings::flag(&source.settings, "echo_is_human")?;
         settings::number(&source.settings, "messages_per_second", 1..=1000)?;
         send::check(&source.settings)?;
         secrets_are_trimmed(source)?;
@@ -57,12 +59,16 @@ impl Platform for WhatsApp {
         verify::handshake(request.request())
     }
 
-    fn parse(&self, _source: &Source, request: &Verified<'_>) -> Result<Vec<NewEvent>, Unreadable> {
-        parse::parse(request.request())
+    fn parse(&self, source: &Source, request: &Verified<'_>) -> Result<Vec<NewEvent>, Unreadable> {
+        parse::parse(source, request.request())
     }
 
     fn sign(&self, _source: &Source, what: &ToSign<'_>) -> Vec<(String, String)> {
         verify::sign(what)
+    }
+
+    fn sends_to<'s>(&self, source: &'s Source) -> Option<&'s str> {
+        Some(send::api_base(&source.settings))
     }
 
     fn narrow(&self, body: &[u8], keep: &dyn Fn(&str) -> bool) -> Narrowed {

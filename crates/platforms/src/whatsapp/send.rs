@@ -46,9 +46,14 @@ pub(super) fn compose(sender: &Sender<'_>, message: &OutgoingMessage) -> Result<
     Ok(Call::post_json(address(sender)?, token.expose(), body))
 }
 
+/// Where the Graph API is.
+pub(super) fn api_base(settings: &Settings) -> &str {
+    settings.text("api_base").unwrap_or(API_BASE).trim_end_matches('/')
+}
+
 fn address(sender: &Sender<'_>) -> Result<String, Unsupported> {
     let settings = &sender.source.settings;
-    let base = settings.text("api_base").unwrap_or(API_BASE).trim_end_matches('/');
+    let base = api_base(settings);
     let version = settings.text("api_version").unwrap_or(API_VERSION);
     let account = sender.account;
     if account.is_empty() || !account.bytes().all(|byte| byte.is_ascii_alphanumeric()) {

@@ -244,13 +244,19 @@ impl<'r> Item<'r> {
     }
 
     /// An echo cannot be told from a send of ours, which comes back the same way; only the source's settings say
-    /// that people write on the account's phone. `send.message` is always a send through the gateway.
+    /// that people write on the account's phone. A send through the gateway is no person's even then.
     fn touch(&self) -> Touch {
         match (self.from_me, self.envelope.echo_is_human) {
-            (Some(true), true) if self.envelope.name != "send.message" => Touch::HumanEcho,
+            (Some(true), true) if !self.left_by_the_gateway() => Touch::HumanEcho,
             (Some(true), _) => Touch::None,
             _ => Touch::Inbound,
         }
+    }
+
+    /// Evolution tells such a send by an event of its own, WAHA by where it came from.
+    fn left_by_the_gateway(&self) -> bool {
+        let source = self.value.pointer("/payload/source").and_then(Value::as_str);
+        self.envelope.name == "send.message" || source == Some("api")
     }
 
     fn author(&self) -> Option<String> {

@@ -40,7 +40,8 @@ const LOST: [&str; 6] = ["close", "closed", "refused", "failed", "stopped", "sca
 
 /// The events of one request.
 pub(super) fn parse(source: &Source, request: &Incoming) -> Result<Vec<NewEvent>, Unreadable> {
-    let body: Value = json::read(&request.body)?;
+    let mut body: Value = json::read(&request.body)?;
+    json::without_nul(&mut body);
     if !body.is_object() && !body.is_array() {
         return Err(Unreadable("the body is neither an object nor an array".to_owned()));
     }

@@ -220,6 +220,7 @@ CREATE UNIQUE INDEX sources_path ON sources (path);
 CREATE UNIQUE INDEX accounts_address ON accounts (source, address);
 CREATE UNIQUE INDEX tokens_hash ON tokens (token_hash);
 CREATE INDEX receipts_odd ON receipts (state, id) WHERE state > 0;
+CREATE INDEX receipts_of_no_source ON receipts (source, id) WHERE source IS NULL;
 CREATE INDEX events_conversation ON events (conversation, id) WHERE conversation IS NOT NULL;
 CREATE INDEX events_receipt ON events (receipt) WHERE receipt IS NOT NULL;
 CREATE INDEX deliveries_due ON deliveries (endpoint, retrying, due_at) WHERE due_at IS NOT NULL;

@@ -87,17 +87,79 @@ async fn what_was_undone_is_new_again_and_then_known() {
     assert_eq!(runs_of(&mut tx).await, [0]);
 }
 
+/// Removes events and forgets them, as retention does that has looked at all before `end`.
+async fn remove(tx: &mut Tx, numbers: std::ops::Range<i64>, end: i64) {
+    let range = [numbers.start.into(), numbers.end.into()];
+    tx.execute("DELETE FROM events WHERE id >= ?1 AND id < ?2", &range).await.expect("they go");
+    let (gone, keys): (Vec<EventId>, Vec<Fingerprint>) =
+        numbers.map(|n| (EventId::from_raw(n), key(n as u64))).unzip();
+    // One run is looked at a time.
+    for _ in 0..5 {
+        dedupe::forget(tx, &gone, &keys, end).await.expect("a step");
+    }
+}
+
+async fn count(tx: &mut Tx, table: &str) -> i64 {
+    let rows = tx.fetch_all(&format!("SELECT count(*) FROM {table}"), &[]).await.expect("a count");
+    rows[0].int(0).expect("a number")
+}
+
 #[tokio::test]
-async fn a_run_goes_when_all_its_events_are_old() {
+async fn a_run_goes_when_all_its_events_have_gone() {
     let mut tx = on_sqlite().await;
     new_of(&mut tx, 0..20_000).await;
-    dedupe::forget(&mut tx, &[], &[], 8_000).await.expect("a step");
+    remove(&mut tx, 0..8_000, 8_000).await;
     assert_eq!(runs_of(&mut tx).await, [0, 1], "the last events of the first are young");
-    dedupe::forget(&mut tx, &[], &[], 8_192).await.expect("a step");
+    remove(&mut tx, 8_000..8_192, 8_192).await;
     assert_eq!(runs_of(&mut tx).await, [1]);
-    assert_eq!(new_of(&mut tx, 0..0).await, 0);
-    let rows = tx.fetch_all("SELECT count(*) FROM dedupe", &[]).await.expect("a count");
-    assert_eq!(rows[0].int(0).expect("a number"), RUN_EVENTS as i64);
+    assert_eq!(count(&mut tx, "dedupe").await, RUN_EVENTS as i64);
+    remove(&mut tx, 8_192..16_384, 16_384).await;
+    assert_eq!((runs_of(&mut tx).await, count(&mut tx, "dedupe").await), (Vec::new(), 0));
+    assert_eq!(new_of(&mut tx, 16_384..20_000).await, 0);
+}
+
+#[tokio::test]
+async fn what_is_left_of_old_runs_is_carried_over_to_later_ones() {
+    let mut tx = on_sqlite().await;
+    stand_before_the_next_generation(&mut tx).await;
+    new_of(&mut tx, 0..40_000).await;
+    // As if the later generation were full as well.
+    let mut runs = tx.runs.take().expect("they are in memory");
+    runs.end_generation(&mut tx, 1).await.expect("its filter is written");
+    tx.runs = Some(runs);
+    let last = GENERATION_RUNS + 2;
+    for (from, to, left) in [
+        (6, 8_192, vec![GENERATION_RUNS - 1, GENERATION_RUNS, GENERATION_RUNS + 1, last]),
+        (8_192, 16_384, vec![GENERATION_RUNS, GENERATION_RUNS + 1, last]),
+        (16_384, 32_768, vec![last]),
+    ] {
+        remove(&mut tx, from..to, to).await;
+        assert_eq!(runs_of(&mut tx).await, left);
+        for _ in 0..2 {
+            assert_eq!(new_of(&mut tx, 0..6).await, 0, "events 0 to 5 are owed and stay");
+            let of_it = events_of(&mut tx, ConversationId::from_raw(7), 6, 10).await.expect("a page");
+            assert_eq!(of_it.into_iter().map(|id| id.raw()).collect::<Vec<_>>(), [3, 0]);
+            tx.runs = None;
+        }
+    }
+    assert_eq!((count(&mut tx, "dedupe").await, count(&mut tx, "dedupe_filters").await), (6, 1));
+    remove(&mut tx, 0..6, 32_768).await;
+    assert_eq!((runs_of(&mut tx).await, count(&mut tx, "dedupe").await), (Vec::new(), 0));
+    assert_eq!(count(&mut tx, "dedupe_filters").await, 0);
+    assert_eq!(new_of(&mut tx, 32_768..40_000).await, 0);
+    assert_eq!(new_of(&mut tx, 0..6).await, 6);
+}
+
+#[tokio::test]
+async fn runs_of_which_much_is_left_are_not_moved() {
+    let mut tx = on_sqlite().await;
+    new_of(&mut tx, 0..20_000).await;
+    remove(&mut tx, 0..2_000, 16_384).await;
+    assert_eq!((runs_of(&mut tx).await, count(&mut tx, "dedupe").await), (vec![0, 1], 16_384));
+    remove(&mut tx, 2_000..8_000, 16_384).await;
+    remove(&mut tx, 8_192..15_000, 16_384).await;
+    assert_eq!((runs_of(&mut tx).await, count(&mut tx, "dedupe").await), (vec![1], 192 + 1_384));
+    assert_eq!(new_of(&mut tx, 8_000..8_192).await + new_of(&mut tx, 15_000..20_000).await, 0);
 }
 
 /// Stores one more event with the key of another number, as an append does; says whether it was new.
@@ -115,27 +177,13 @@ async fn is_new_copy(tx: &mut Tx, event: i64, number: u64) -> bool {
 }
 
 #[tokio::test]
-async fn a_later_event_keeps_its_key_when_an_older_one_with_the_same_goes() {
+async fn a_key_is_new_again_when_its_event_has_gone_and_then_of_the_later_event() {
     let mut tx = on_sqlite().await;
     new_of(&mut tx, 0..9_000).await;
-    dedupe::forget(&mut tx, &[], &[], 8_192).await.expect("the run goes, its event 5 is owed and stays");
+    remove(&mut tx, 0..8_192, 8_192).await;
     assert!(is_new_copy(&mut tx, 9_000, 5).await);
-    dedupe::forget(&mut tx, &[EventId::from_raw(5)], &[key(5)], 8_192).await.expect("event 5 goes");
+    dedupe::forget(&mut tx, &[EventId::from_raw(5)], &[key(5)], 8_192).await.expect("once more");
     assert!(!is_new_copy(&mut tx, 9_001, 5).await, "event 9000 has that key");
-}
-
-#[tokio::test]
-async fn two_events_of_one_key_do_not_keep_their_run_from_being_written() {
-    let mut tx = on_sqlite().await;
-    new_of(&mut tx, 0..8_192).await;
-    dedupe::forget(&mut tx, &[], &[], 8_192).await.expect("the run goes, event 5 is owed and stays");
-    tx.execute("DELETE FROM events WHERE id <> 5", &[]).await.expect("the others go");
-    assert!(is_new_copy(&mut tx, 8_192, 5).await);
-    // As after a start.
-    tx.runs = None;
-    assert_eq!(new_of(&mut tx, 8_193..17_000).await, 17_000 - 8_193);
-    assert_eq!(runs_of(&mut tx).await, [0]);
-    assert!(!is_new_copy(&mut tx, 17_000, 5).await);
 }
 
 #[tokio::test]

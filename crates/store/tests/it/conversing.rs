@@ -1,11 +1,17 @@
 //! Conversations and contacts, as arrivals make, touch and merge them.
 
+use std::time::Duration;
+
 use model::conversation::{ConversationState, Identifier, Touch};
+use model::event::NewEvent;
 use model::page::PageRequest;
+use model::retry::Next;
 use store::conversations::ConversationFilter;
+use store::sends::NewSend;
 
 use crate::engine::on_every_engine;
 use crate::scene::{Scene, message, message_touching};
+use crate::sending::{claim, desk, queue, record, words};
 
 async fn conversations(scene: &Scene) -> Vec<model::conversation::Conversation> {
     let filter = ConversationFilter { app: Some(scene.app()), ..ConversationFilter::default() };
@@ -52,6 +58,51 @@ async fn a_conversation_is_created_once_handed_off_by_an_echo_and_reopened_by_th
         assert_eq!(conversation.state, ConversationState::Open);
         assert!(conversation.last_inbound_at.is_some());
         assert_eq!(conversations(&scene).await.len(), 1);
+    })
+    .await;
+}
+
+/// An echo of a message to Ana, as from a source that says that people write there.
+fn echo(id: &str) -> NewEvent {
+    message_touching(id, &[("wa_id", "ana")], Touch::HumanEcho)
+}
+
+#[tokio::test]
+async fn an_echo_of_what_we_sent_ourselves_hands_nothing_off() {
+    on_every_engine(async |scene| {
+        let desk = desk(&scene).await;
+        let state = async || scene.conversations().get(desk.conversation).await.expect("it is there").state;
+        let sent = queue(&scene, words(&desk, "from the bot")).await;
+        let taken = format!("wamid.{sent}");
+        let claimed = claim(&scene).await.remove(0);
+        // The platform may echo what it has not answered for yet, and then its id means nothing to us.
+        scene.receive(&desk.source, vec![echo(&taken)]).await;
+        assert_eq!(state().await, ConversationState::Open);
+        record(&scene, &claimed, Next::Delivered).await;
+        scene.receive(&desk.source, vec![NewEvent { dedupe_key: None, ..echo(&taken) }]).await;
+        assert_eq!(state().await, ConversationState::Open);
+        scene.receive(&desk.source, vec![echo("wamid.typed")]).await;
+        assert_eq!(state().await, ConversationState::HandedOff);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_send_that_nobody_knows_the_end_of_may_come_back_as_an_echo_for_an_hour() {
+    on_every_engine(async |scene| {
+        let desk = desk(&scene).await;
+        let state = async || scene.conversations().get(desk.conversation).await.expect("it is there").state;
+        queue(&scene, NewSend { conversation: None, ..words(&desk, "from the bot") }).await;
+        let claimed = claim(&scene).await.remove(0);
+        record(&scene, &claimed, Next::Unknown("no answer came".to_owned())).await;
+        let to_leo = message_touching("wamid.leo", &[("wa_id", "leo")], Touch::HumanEcho);
+        scene.receive(&desk.source, vec![echo("wamid.first"), to_leo]).await;
+        assert_eq!(state().await, ConversationState::Open);
+        let leos = scene.all_conversations().await.remove(0);
+        assert_eq!(leos.state, ConversationState::HandedOff, "what is somebody else's is not held back");
+        scene.clock.advance(Duration::from_secs(3_601));
+        scene.receive(&desk.source, vec![echo("wamid.second")]).await;
+        assert_eq!(state().await, ConversationState::HandedOff);
     })
     .await;
 }

@@ -315,7 +315,7 @@ async fn a_step_of_retention_happens_or_does_not() {
             .receive(&desk.source, vec![message("m1", "ana"), status("wamid.z", MessageState::Sent, None)])
             .await;
         scene.deliver_all().await;
-        scene.clock.advance(Duration::from_secs(100 * 24 * 3600));
+        scene.days_pass(100).await;
         let gone = sweep(&scene, "retention", async || scene.retention().step(Keep::default()).await).await;
         assert!(gone > 5, "{gone}");
         assert!(scene.event_types().await.is_empty());

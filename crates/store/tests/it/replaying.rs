@@ -116,7 +116,7 @@ async fn what_retention_has_removed_and_who_was_removed_are_not_owed_anything() 
         let owed = async |to| scene.replays().event(all[0].event, to).await.expect("a replay");
         assert!(matches!(owed(platform.id).await, Replayed::Made(_)));
         scene.deliver_all().await;
-        scene.clock.advance(DAY * 31);
+        scene.days_pass(31).await;
         while scene.retention().step(Keep::default()).await.expect("a step") > 0 {}
         assert_eq!(owed(endpoint.id).await, Replayed::ContentRemoved);
         assert_eq!(owed(platform.id).await, Replayed::ContentRemoved);

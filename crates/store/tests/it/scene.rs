@@ -21,6 +21,7 @@ use store::conversations::ConversationFilter;
 use store::deliveries::DeliveryFilter;
 use store::events::EventFilter;
 use store::records::Recorded;
+use store::retention::Keep;
 use store::{Config, Error, Faults, Location, Store};
 
 /// How long tests lease things for.
@@ -144,6 +145,16 @@ impl Scene {
         }
     }
 
+    /// Lets days pass as they do where retention runs: a clock that leaps would be in doubt.
+    pub(crate) async fn days_pass(&self, days: u32) {
+        let all = Duration::from_secs(1_000 * 24 * 3600);
+        for _ in 0..days {
+            self.clock.advance(Duration::from_secs(24 * 3600));
+            let keep = Keep { bodies: all, metadata: all, ..Keep::default() };
+            self.retention().step(keep).await.expect("a step");
+        }
+    }
+
     /// The types of all events, oldest first.
     pub(crate) async fn event_types(&self) -> Vec<String> {
         let page =
@@ -184,6 +195,7 @@ pub(crate) fn request() -> Request {
         peer: "192.0.2.7".to_owned(),
         headers: "content-type: application/json\n".to_owned(),
         body: Bytes::from_static(b"{\"entry\":[]}"),
+        is_whole: true,
     }
 }
 

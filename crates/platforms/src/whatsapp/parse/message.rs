@@ -43,13 +43,13 @@ pub(super) fn received(place: &Place<'_>, raw: &RawValue) -> Option<NewEvent> {
     }
 }
 
-/// Reads a message that a person typed on the phone of the business; `None` when it cannot be read.
+/// Reads a message that somebody else wrote on our side; `None` when it cannot be read.
 pub(super) fn echo(place: &Place<'_>, raw: &RawValue) -> Option<NewEvent> {
     let item = Item::of(place, raw, Side::Business)?;
     match &*item.kind {
         "edit" => item.edit(),
         "revoke" => item.revoke(),
-        _ => Some(item.message("message.echo", Touch::HumanEcho)),
+        _ => Some(item.message("message.echo", place.echo())),
     }
 }
 
@@ -141,7 +141,7 @@ impl<'p, 'j> Item<'p, 'j> {
     fn hand(&self) -> Touch {
         match self.side {
             Side::Contact => Touch::None,
-            Side::Business => Touch::HumanEcho,
+            Side::Business => self.place.echo(),
         }
     }
 

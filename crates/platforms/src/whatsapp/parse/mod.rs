@@ -12,6 +12,8 @@ mod place;
 mod status;
 
 use model::event::NewEvent;
+use model::source::Source;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 pub(super) use self::narrow::narrow;
@@ -23,11 +25,12 @@ use crate::platform::{ITEMS_MAX, Unreadable};
 const OBJECT: &str = "whatsapp_business_account";
 
 /// Splits one body into its events.
-pub(super) fn parse(request: &Incoming) -> Result<Vec<NewEvent>, Unreadable> {
+pub(super) fn parse(source: &Source, request: &Incoming) -> Result<Vec<NewEvent>, Unreadable> {
     let (_, entries) = entries(&request.body)?;
+    let echo_is_human = source.settings.object().get("echo_is_human").and_then(Value::as_bool);
     let mut events = Vec::new();
     for raw in entries {
-        let entry = Entry::of(raw, request.received_at);
+        let entry = Entry::of(raw, request.received_at, echo_is_human);
         match &entry.changes {
             Some(changes) => {
                 for raw in changes {
@@ -45,7 +48,7 @@ fn entries(body: &[u8]) -> Result<(&RawValue, Vec<&RawValue>), Unreadable> {
     let envelope = json::object(body)?;
     let object = envelope.text("object").unwrap_or_default();
     if object != OBJECT {
-        return Err(Unreadable(format!("\"object\" is \"{object}\", not \"{OBJECT}\"")));
+        return Err(Unreadable(format!("\"object\" is not \"{OBJECT}\"")));
     }
     let list = envelope.get("entry").and_then(|list| Some((list, json::items(list)?)));
     let (list, entries) = list.ok_or_else(|| Unreadable("\"entry\" is not a list".to_owned()))?;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use aws_lc_rs::digest;
+use model::conversation::Touch;
 use model::event::{Content, DedupeKey, EventType, NewEvent};
 use model::message::seconds_text;
 use model::time::Timestamp;
@@ -16,6 +17,8 @@ use crate::json::Object;
 const STANDBY: &str = "whatsapp.standby";
 /// How far ahead of our clock a platform's time may lie before it is not believed.
 const AHEAD_MAX: Duration = Duration::from_secs(24 * 3600);
+/// The field of what is typed on the phone of the business (platforms.md 1.8).
+const TYPED_ON_THE_PHONE: &str = "smb_message_echoes";
 
 /// One entry: a WhatsApp Business account and when it spoke.
 pub(super) struct Entry<'j> {
@@ -26,11 +29,12 @@ pub(super) struct Entry<'j> {
     /// When it says to have spoken, in seconds; only account fields come with it.
     time: Option<Cow<'j, str>>,
     received_at: Timestamp,
+    echo_is_human: Option<bool>,
 }
 
 impl<'j> Entry<'j> {
-    /// Opens an entry.
-    pub(super) fn of(raw: &'j RawValue, received_at: Timestamp) -> Entry<'j> {
+    /// Opens an entry; `echo_is_human` is what the source says of every echo, where it says anything.
+    pub(super) fn of(raw: &'j RawValue, received_at: Timestamp, echo_is_human: Option<bool>) -> Entry<'j> {
         let read = Object::of(raw);
         let text = |name| read.as_ref().and_then(|entry| entry.text(name));
         Entry {
@@ -38,6 +42,7 @@ impl<'j> Entry<'j> {
             changes: read.as_ref().and_then(|entry| entry.items("changes")),
             time: text("time"),
             received_at,
+            echo_is_human,
         }
     }
 
@@ -133,6 +138,15 @@ impl<'j> Place<'j> {
             order_key: None,
             occurred_at: self.change.entry.time(self.change.entry.time.as_deref()),
             content,
+        }
+    }
+
+    /// What an echo means: a person types on the phone of the business, and another app may be a bot as well, unless the
+    /// source says otherwise.
+    pub(super) fn echo(&self) -> Touch {
+        match self.change.entry.echo_is_human.unwrap_or(self.change.field == TYPED_ON_THE_PHONE) {
+            true => Touch::HumanEcho,
+            false => Touch::None,
         }
     }
 

@@ -3,16 +3,18 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
+use model::conversation::Touch;
 use model::event::{Content, DedupeKey};
 use model::time::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::super::tests::source;
 use super::super::verify::tests::delivery;
 use super::*;
 
 pub(super) fn read(body: &[u8]) -> Result<Vec<NewEvent>, Unreadable> {
-    parse(&delivery(body, &[]))
+    parse(&source(&[], &json!({})), &delivery(body, &[]))
 }
 
 pub(super) fn fixtures() -> Vec<(String, String)> {
@@ -96,6 +98,32 @@ fn a_body_of_another_object_is_not_whatsapps() {
         "]".repeat(200_000)
     );
     assert!(read(deep.as_bytes()).is_err());
+}
+
+#[test]
+fn why_a_body_cannot_be_read_says_nothing_of_what_is_in_it() {
+    let bodies = [
+        r#"{"object":"canary","entry":[]}"#,
+        r#""canary""#,
+        r#"{"object":"whatsapp_business_account","entry":"canary"}"#,
+        "canary\u{1b}[2J",
+        "{\"canary\":canary",
+    ];
+    for body in bodies {
+        let words = read(body.as_bytes()).expect_err("it is not WhatsApp's").to_string();
+        assert!(!words.contains("canary") && !words.contains(char::is_control), "{words}");
+    }
+}
+
+#[test]
+fn a_nul_in_a_name_reaches_no_text_of_the_database() {
+    let mut item = message("wamid.1", 1_790_000_000);
+    item["from"] = json!("521\0");
+    let body = String::from_utf8(around(&[item])).expect("JSON").replace("100200300", "100\\u0000");
+    let events = read(body.as_bytes()).expect("a message");
+    let party = events[0].party.as_ref().expect("a party");
+    assert_eq!(events[0].account.as_deref(), Some("100\u{fffd}"));
+    assert!(party.identifiers.iter().any(|name| name.value == "521\u{fffd}"), "{party:?}");
 }
 
 fn message(id: &str, timestamp: u64) -> Value {
@@ -204,6 +232,25 @@ fn a_body_of_more_items_than_are_read_is_refused_whole() {
         assert_eq!(read(read_whole.as_bytes()).map(|events| events.len()).ok(), Some(10_000));
         assert!(read(refused.as_bytes()).is_err());
     }
+}
+
+#[test]
+fn what_is_typed_on_the_phone_hands_off_and_another_apps_message_only_where_the_source_says_so() {
+    let touches = |name: &str, settings: Value| {
+        let body = fixture(name).to_string();
+        let events = parse(&source(&[], &settings), &delivery(body.as_bytes(), &[])).expect("echoes");
+        let touches: HashSet<String> = events
+            .iter()
+            .map(|event| format!("{:?}", event.party.as_ref().expect("a party").touch))
+            .collect();
+        assert!(events.iter().any(|event| event.event_type.as_str() == "message.echo"));
+        touches.into_iter().collect::<Vec<_>>()
+    };
+    let [human, none] = [Touch::HumanEcho, Touch::None].map(|touch| vec![format!("{touch:?}")]);
+    assert_eq!(touches("echo", json!({})), human);
+    assert_eq!(touches("echo", json!({ "echo_is_human": false })), none);
+    assert_eq!(touches("echo_of_an_app", json!({})), none);
+    assert_eq!(touches("echo_of_an_app", json!({ "echo_is_human": true })), human);
 }
 
 #[test]
