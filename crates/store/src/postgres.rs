@@ -21,7 +21,7 @@ const CONNECTIONS: usize = 12;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a connection may be silent before its other end counts as gone.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
-/// How long a transaction may take. The largest batch takes a second; after this its leases would have run out.
+/// How long a transaction may take. The largest batch takes a small part of it; after it, leases of its time have run out.
 const TRANSACTION_MAX: Duration = Duration::from_secs(30);
 /// How long one may take that changes or counts whole tables.
 const PATIENCE_MAX: Duration = Duration::from_secs(3600);
@@ -89,7 +89,7 @@ impl Postgres {
             .build()
             .map_err(|error| Error::Config(format!("the PostgreSQL pool cannot be made: {error}")))?;
         let engine = Postgres { pool, faults, time: Following::starting_as(own) };
-        engine.assert_durable().await?;
+        answered_within(TRANSACTION_MAX, engine.assert_durable()).await?;
         Ok(engine)
     }
 
@@ -133,8 +133,7 @@ impl Postgres {
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>> + Send,
     {
         let begin = format!("{begin}; {}{CLOCK}", patience.told());
-        let done = timeout(patience.max(), self.transaction(&begin, job)).await;
-        done.unwrap_or(Err(Error::Unavailable(EngineError::NoAnswer)))
+        answered_within(patience.max(), self.transaction(&begin, job)).await
     }
 
     async fn transaction<T, F>(&self, begin: &str, job: F) -> Result<T, Error>
@@ -177,8 +176,8 @@ impl Postgres {
     /// Begins, and sets our clock by the server's in the same round trip.
     async fn begin_on(&self, client: &Client, begin: &str) -> Result<(), Error> {
         let asked = self.time.clock().steady();
-        let answer = timeout(CONNECT_TIMEOUT, client.simple_query(begin)).await;
-        let answer = answer.map_err(|_| Error::Unavailable(EngineError::NoAnswer))??;
+        let answer = async { Ok(client.simple_query(begin).await?) };
+        let answer = answered_within(CONNECT_TIMEOUT, answer).await?;
         let shown_us = answer.iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
             _ => None,
@@ -188,6 +187,13 @@ impl Postgres {
         self.time.hear(shown_us, asked);
         Ok(())
     }
+}
+
+async fn answered_within<T>(
+    time_max: Duration,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    timeout(time_max, work).await.unwrap_or(Err(Error::Unavailable(EngineError::NoAnswer)))
 }
 
 /// A transaction that may be abandoned at any await: its connection is then closed, never used again.

@@ -1,10 +1,9 @@
 //! A PostgreSQL that does not answer, and locks that somebody else holds: nobody waits for long, or one after another.
 
-use std::fmt::Debug;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use store::Error;
+use store::{Error, Store};
 use tokio::time::{pause, resume, timeout};
 use tokio_postgres::{Client, NoTls};
 
@@ -18,18 +17,12 @@ const AT_ONCE: Duration = Duration::from_secs(3);
 const AT_LAST: Duration = Duration::from_secs(40);
 
 /// A node that reaches the scene's database by way of a proxy.
-async fn by_way_of(proxy: &Proxy, scene: &Scene) -> Scene {
-    let location = proxy.location(&scene.location);
-    let store = open(&location, 1, &scene.faults, &scene.clock).await.expect("a store");
-    Scene { store, ..scene.clone() }
+async fn open_by(proxy: &Proxy, scene: &Scene) -> Result<Store, Error> {
+    open(&proxy.location(&scene.location), 1, &scene.faults, &scene.clock).await
 }
 
 /// Runs an operation whose transaction gets no answer from this statement on.
-async fn unanswered<T: Debug>(
-    proxy: &Proxy,
-    from: &'static str,
-    operation: impl Future<Output = Result<T, Error>>,
-) {
+async fn unanswered<T>(proxy: &Proxy, from: &'static str, operation: impl Future<Output = Result<T, Error>>) {
     proxy.silence_at(from);
     let within = if from == "BEGIN" { AT_ONCE } else { AT_LAST };
     let passing = async {
@@ -38,8 +31,8 @@ async fn unanswered<T: Debug>(
         pause();
     };
     let (outcome, ()) = tokio::join!(timeout(within, operation), passing);
-    let outcome = outcome.expect("nobody waits that long");
-    assert!(matches!(outcome, Err(Error::Unavailable(_))), "{from}: {outcome:?}");
+    let failure = outcome.expect("nobody waits that long").err();
+    assert!(matches!(failure, Some(Error::Unavailable(_))), "{from}: {failure:?}");
     timeout(AT_LAST, proxy.deserted()).await.expect("what was given up is closed");
     resume();
     proxy.speak();
@@ -49,7 +42,8 @@ async fn unanswered<T: Debug>(
 async fn a_server_that_never_answers_keeps_nobody_for_long() {
     on_postgres(async |scene| {
         let proxy = Proxy::before(&scene.location).await;
-        let node = by_way_of(&proxy, &scene).await;
+        let store = open_by(&proxy, &scene).await.expect("a store");
+        let node = Scene { store, ..scene.clone() };
         let source = node.source().await;
         for from in ["BEGIN", "INSERT INTO receipts", "COMMIT"] {
             unanswered(&proxy, from, node.try_receive(&source, vec![message("m1", "ana")])).await;
@@ -57,6 +51,7 @@ async fn a_server_that_never_answers_keeps_nobody_for_long() {
         for from in ["BEGIN", "SELECT count(*)", "COMMIT"] {
             unanswered(&proxy, from, node.stats().backlog()).await;
         }
+        unanswered(&proxy, "current_setting", open_by(&proxy, &scene)).await;
         assert!(node.event_types().await.is_empty());
         assert_eq!(node.receive(&source, vec![message("m1", "ana")]).await.items_new, 1);
     })
