@@ -43,6 +43,8 @@ pub enum Touch {
     Inbound,
     /// A person on our side wrote: the conversation is handed off.
     HumanEcho,
+    /// A person on our side wrote, or what we sent ourselves comes back: handed off unless it is known to be ours.
+    UnclearEcho,
     /// Nothing but belonging to it.
     #[default]
     None,
@@ -84,9 +86,10 @@ impl ConversationState {
             (ConversationState::Resolved, Touch::Inbound) => {
                 (ConversationState::Open, Some("conversation.reopened"))
             }
-            (ConversationState::Open | ConversationState::Resolved, Touch::HumanEcho) => {
-                (ConversationState::HandedOff, Some("conversation.handoff"))
-            }
+            (
+                ConversationState::Open | ConversationState::Resolved,
+                Touch::HumanEcho | Touch::UnclearEcho,
+            ) => (ConversationState::HandedOff, Some("conversation.handoff")),
             (state, _) => (state, None),
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use model::conversation::Party;
+use model::conversation::{Party, Touch};
 use model::id::{AccountId, ConversationId, SendId};
 use model::send::{OutgoingBody, OutgoingMessage, SendState};
 use model::time::Timestamp;
@@ -28,8 +28,15 @@ pub(crate) struct Echo<'e> {
     pub(crate) message_id: &'e str,
 }
 
-/// Says of each echo whether it is of a message that we sent. A send is known by the platform's id; while its call is under
-/// way, or nobody knows what came of it, there is no such id yet, and whatever goes to the same contact is taken for it.
+impl Echo<'_> {
+    fn is_unclear(&self) -> bool {
+        self.party.touch == Touch::UnclearEcho
+    }
+}
+
+/// Says of each echo whether it is of a message that we sent. A send is known by the platform's id. While its call is under
+/// way, or nobody knows what came of it, there is no such id yet: where the platform cannot tell our calls from a person
+/// either, whatever goes to the same contact is taken for it.
 pub(crate) async fn are_ours(tx: &mut Tx, echoes: &[Echo<'_>], now: Timestamp) -> Result<Vec<bool>, Error> {
     if echoes.is_empty() {
         return Ok(Vec::new());
@@ -40,7 +47,8 @@ pub(crate) async fn are_ours(tx: &mut Tx, echoes: &[Echo<'_>], now: Timestamp) -
     let asked: Vec<Vec<Value>> =
         echoes.iter().map(|echo| vec![echo.account.into(), echo.message_id.into()]).collect();
     let named = tx.fetch_many(sql, &asked).await?;
-    Ok(echoes.iter().zip(named).map(|(echo, rows)| !rows.is_empty() || nameless.holds(echo)).collect())
+    let is_ours = |(echo, rows): (&Echo<'_>, Vec<Row>)| !rows.is_empty() || nameless.holds(echo);
+    Ok(echoes.iter().zip(named).map(is_ours).collect())
 }
 
 /// Sends that may have arrived and have no id of the platform's, by account.
@@ -48,8 +56,8 @@ struct Nameless(BTreeMap<AccountId, Vec<(Option<ConversationId>, OutgoingMessage
 
 impl Nameless {
     async fn find(tx: &mut Tx, echoes: &[Echo<'_>], now: Timestamp) -> Result<Nameless, Error> {
-        let mut found: BTreeMap<AccountId, Vec<_>> =
-            echoes.iter().map(|echo| (echo.account, Vec::new())).collect();
+        let unclear = echoes.iter().filter(|echo| echo.is_unclear());
+        let mut found: BTreeMap<AccountId, Vec<_>> = unclear.map(|echo| (echo.account, Vec::new())).collect();
         let sql =
             "SELECT id, conversation, doc FROM (SELECT id, account, conversation, message_id, doc FROM sends
             WHERE state <> 2 AND state = ?1 AND id >= ?2 ORDER BY id DESC LIMIT ?3) newest
@@ -67,7 +75,8 @@ impl Nameless {
     }
 
     fn holds(&self, echo: &Echo<'_>) -> bool {
-        self.0.get(&echo.account).into_iter().flatten().any(|(conversation, message)| {
+        let sends = self.0.get(&echo.account).filter(|_| echo.is_unclear());
+        sends.into_iter().flatten().any(|(conversation, message)| {
             let is_message = !matches!(message.body, OutgoingBody::Read { .. });
             let is_there = conversation.is_some() && *conversation == echo.conversation;
             is_message && (is_there || goes_to(message.to.address(), echo.party))

@@ -232,9 +232,11 @@ impl Talks {
         now: Timestamp,
     ) -> Result<Vec<Touch>, Error> {
         let echo = |(at, (meeting, contact)): (usize, (&Meeting<'m>, &ContactId))| {
-            let message_id = meeting.echo.filter(|_| meeting.party.touch == Touch::HumanEcho)?;
-            let conversation = self.0.get(&(meeting.account, *contact)).map(|standing| standing.id);
-            Some((at, Echo { account: meeting.account, conversation, party: meeting.party, message_id }))
+            let (account, party) = (meeting.account, meeting.party);
+            let is_echo = matches!(party.touch, Touch::HumanEcho | Touch::UnclearEcho);
+            let message_id = meeting.echo.filter(|_| is_echo)?;
+            let conversation = self.0.get(&(account, *contact)).map(|standing| standing.id);
+            Some((at, Echo { account, conversation, party, message_id }))
         };
         let echoes = meetings.iter().zip(contacts).enumerate().filter_map(echo);
         let (places, echoes): (Vec<usize>, Vec<Echo<'_>>) = echoes.unzip();

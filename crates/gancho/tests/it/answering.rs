@@ -86,8 +86,12 @@ async fn a_person_on_the_phone_takes_the_conversation_over_and_an_echo_of_the_bo
         ask(&node, NUMBERS[0], "+15550000001").await?;
         // The echo may be quicker than the platform's answer: both ways round it is the bot's own.
         let taken = whatsapp.wait_for_sends(1, PATIENCE).await?.remove(0);
-        for (wamid, state) in [(taken.wamid.as_str(), "open"), ("wamid.typed", "handed_off")] {
-            assert_eq!(post_signed(&client(), &url, &echo(wamid)).await?.status, 200);
+        let echoes = [
+            ("message_echoes", taken.wamid.as_str(), "open"),
+            ("smb_message_echoes", "wamid.typed", "handed_off"),
+        ];
+        for (field, wamid, state) in echoes {
+            assert_eq!(post_signed(&client(), &url, &echo(field, wamid)).await?.status, 200);
             let conversations = get(&node, "/v1/conversations").await?;
             assert_eq!(conversations["data"][0]["state"], state, "{wamid}");
         }
@@ -104,13 +108,13 @@ async fn a_person_on_the_phone_takes_the_conversation_over_and_an_echo_of_the_bo
     Ok(())
 }
 
-/// What Meta tells of a message typed on the phone of the business.
-fn echo(wamid: &str) -> String {
+/// What Meta tells of a message written on our side: on the phone of the business, or by an app.
+fn echo(field: &str, wamid: &str) -> String {
     let message = json!({ "from": "15550009999", "to": "15550000001", "id": wamid, "timestamp": "1767225600",
         "type": "text", "text": { "body": "le atiendo yo" } });
     let value = json!({ "messaging_product": "whatsapp", "message_echoes": [message],
         "metadata": { "display_phone_number": "15550009999", "phone_number_id": NUMBERS[0] } });
-    let change = json!({ "field": "smb_message_echoes", "value": value });
+    let change = json!({ "field": field, "value": value });
     json!({ "object": "whatsapp_business_account", "entry": [{ "id": "100", "changes": [change] }] })
         .to_string()
 }
@@ -125,7 +129,9 @@ fn platform() -> whatsapp::Settings {
 
 /// Gives the story's source what it needs to send, and two numbers.
 async fn may_send(store: &Store, scene: &Scene, whatsapp: &WhatsApp) -> anyhow::Result<()> {
-    let settings = json!({ "api_base": whatsapp.api_base(), "messages_per_second": PER_SECOND });
+    let settings = json!({
+        "api_base": whatsapp.api_base(), "messages_per_second": PER_SECOND, "echo_is_human": true,
+    });
     let token = SourceSecret { role: SecretRole::AccessToken, key: Key::current(Secret::new(ACCESS_TOKEN)) };
     let mut source = Source::clone(store.routing().source(scene.source).expect("the story's source"));
     source.settings = Settings::new(settings.as_object().expect("an object").clone());

@@ -5,6 +5,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use model::time::{Clock, ManualClock};
+use store::retention::Keep;
+use store::{Config, Faults, Location, Store};
 use testkit::place::{Engine, Place, server};
 use testkit::process::{Gancho, free_address};
 use testkit::receiver::{Manner, Receiver};
@@ -122,6 +125,32 @@ async fn a_postgres_that_restarts_under_load_loses_nothing() -> anyhow::Result<(
     let counts = open(&place).await?.stats().counts().await?;
     assert_eq!(counts.events, 300 + 5);
     assert!(counts.is_sound(), "{counts:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_has_leapt_far_ahead_is_told_where_one_looks() -> anyhow::Result<()> {
+    for engine in [Engine::Sqlite, Engine::Postgres] {
+        let Some(place) = Place::fresh(engine).await? else { continue };
+        let clock = ManualClock::starting_at(Clock::System.now().minus(Duration::from_secs(400 * 24 * 3600)));
+        let config =
+            Config { location: Location::parse(&place.store)?, node: 1000, faults: Faults::default() };
+        let store = Store::open(&config, Clock::Manual(clock)).await?;
+        store.retention().step(Keep::default()).await?;
+        drop(store);
+        let binary = Path::new(env!("CARGO_BIN_EXE_gancho"));
+        let gancho = Gancho::start(binary, &place, free_address()?, &[]).await?;
+        let metrics = format!("http://{}/metrics", gancho.address);
+        let deadline = Instant::now() + PATIENCE;
+        while !String::from_utf8_lossy(&get(&metrics, &[]).await?.body).contains("gancho_retention_waiting 1")
+        {
+            anyhow::ensure!(Instant::now() < deadline, "it is not told after {PATIENCE:?}");
+        }
+        assert!(gancho.stop().await?);
+        let check = Command::new(binary).arg("check").env("GANCHO_STORE", &place.store).output()?;
+        let said = String::from_utf8_lossy(&check.stdout);
+        assert!(check.status.success() && said.contains("retention waits until "), "{said}");
+    }
     Ok(())
 }
 

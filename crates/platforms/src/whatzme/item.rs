@@ -247,7 +247,7 @@ impl<'r> Item<'r> {
     /// that people write on the account's phone. A send through the gateway is no person's even then.
     fn touch(&self) -> Touch {
         match (self.from_me, self.envelope.echo_is_human) {
-            (Some(true), true) if !self.left_by_the_gateway() => Touch::HumanEcho,
+            (Some(true), true) if !self.left_by_the_gateway() => Touch::UnclearEcho,
             (Some(true), _) => Touch::None,
             _ => Touch::Inbound,
         }

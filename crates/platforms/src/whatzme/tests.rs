@@ -257,7 +257,7 @@ fn an_echo_hands_off_only_where_the_source_says_so() {
         events[0].party.as_ref().expect("a party").touch
     };
     assert_eq!(echo("messages.upsert", json!({})), Touch::None);
-    assert_eq!(echo("messages.upsert", json!({ "echo_is_human": true })), Touch::HumanEcho);
+    assert_eq!(echo("messages.upsert", json!({ "echo_is_human": true })), Touch::UnclearEcho);
     assert_eq!(echo("send.message", json!({ "echo_is_human": true })), Touch::None);
     let waha = |source: &str| {
         let payload = json!({ "id": "W", "fromMe": true, "to": "521@c.us", "body": "x", "source": source, "timestamp": 1 });
@@ -265,7 +265,7 @@ fn an_echo_hands_off_only_where_the_source_says_so() {
         let events = read(&json!({ "echo_is_human": true }), body);
         (events[0].event_type.as_str().to_owned(), events[0].party.as_ref().expect("a party").touch)
     };
-    assert_eq!(waha("app"), ("message.echo".to_owned(), Touch::HumanEcho));
+    assert_eq!(waha("app"), ("message.echo".to_owned(), Touch::UnclearEcho));
     assert_eq!(waha("api"), ("message.echo".to_owned(), Touch::None));
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use model::conversation::{ConversationState, Identifier, Touch};
-use model::event::NewEvent;
+use model::event::{EventType, NewEvent};
 use model::page::PageRequest;
 use model::retry::Next;
 use store::conversations::ConversationFilter;
@@ -62,9 +62,14 @@ async fn a_conversation_is_created_once_handed_off_by_an_echo_and_reopened_by_th
     .await;
 }
 
-/// An echo of a message to Ana, as from a source that says that people write there.
+/// An echo of a message to Ana, from a platform that cannot tell our own calls from a person.
 fn echo(id: &str) -> NewEvent {
-    message_touching(id, &[("wa_id", "ana")], Touch::HumanEcho)
+    echo_to("ana", id)
+}
+
+fn echo_to(name: &str, id: &str) -> NewEvent {
+    let event_type = EventType::from_foreign("message", "echo");
+    NewEvent { event_type, ..message_touching(id, &[("wa_id", name)], Touch::UnclearEcho) }
 }
 
 #[tokio::test]
@@ -95,13 +100,32 @@ async fn a_send_that_nobody_knows_the_end_of_may_come_back_as_an_echo_for_an_hou
         queue(&scene, NewSend { conversation: None, ..words(&desk, "from the bot") }).await;
         let claimed = claim(&scene).await.remove(0);
         record(&scene, &claimed, Next::Unknown("no answer came".to_owned())).await;
-        let to_leo = message_touching("wamid.leo", &[("wa_id", "leo")], Touch::HumanEcho);
+        let to_leo = echo_to("leo", "wamid.leo");
         scene.receive(&desk.source, vec![echo("wamid.first"), to_leo]).await;
         assert_eq!(state().await, ConversationState::Open);
         let leos = scene.all_conversations().await.remove(0);
         assert_eq!(leos.state, ConversationState::HandedOff, "what is somebody else's is not held back");
         scene.clock.advance(Duration::from_secs(3_601));
         scene.receive(&desk.source, vec![echo("wamid.second")]).await;
+        assert_eq!(state().await, ConversationState::HandedOff);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_person_surely_typed_hands_off_whatever_is_under_way() {
+    on_every_engine(async |scene| {
+        let desk = desk(&scene).await;
+        let state = async || scene.conversations().get(desk.conversation).await.expect("it is there").state;
+        queue(&scene, words(&desk, "from the bot")).await;
+        let claimed = claim(&scene).await.remove(0);
+        let typed = |id: &str| message_touching(id, &[("wa_id", "ana")], Touch::HumanEcho);
+        record(&scene, &claimed, Next::Delivered).await;
+        scene.receive(&desk.source, vec![typed(&format!("wamid.{}", claimed.send.id))]).await;
+        assert_eq!(state().await, ConversationState::Open, "an id of ours is ours");
+        queue(&scene, words(&desk, "once more")).await;
+        claim(&scene).await;
+        scene.receive(&desk.source, vec![typed("wamid.typed")]).await;
         assert_eq!(state().await, ConversationState::HandedOff);
     })
     .await;

@@ -144,8 +144,10 @@ impl<'j> Place<'j> {
     /// What an echo means: a person types on the phone of the business, and another app may be a bot as well, unless the
     /// source says otherwise.
     pub(super) fn echo(&self) -> Touch {
-        match self.change.entry.echo_is_human.unwrap_or(self.change.field == TYPED_ON_THE_PHONE) {
-            true => Touch::HumanEcho,
+        let is_typed = self.change.field == TYPED_ON_THE_PHONE;
+        match self.change.entry.echo_is_human.unwrap_or(is_typed) {
+            true if is_typed => Touch::HumanEcho,
+            true => Touch::UnclearEcho,
             false => Touch::None,
         }
     }

@@ -246,11 +246,13 @@ fn what_is_typed_on_the_phone_hands_off_and_another_apps_message_only_where_the_
         assert!(events.iter().any(|event| event.event_type.as_str() == "message.echo"));
         touches.into_iter().collect::<Vec<_>>()
     };
-    let [human, none] = [Touch::HumanEcho, Touch::None].map(|touch| vec![format!("{touch:?}")]);
+    let [human, unclear, none] =
+        [Touch::HumanEcho, Touch::UnclearEcho, Touch::None].map(|touch| vec![format!("{touch:?}")]);
     assert_eq!(touches("echo", json!({})), human);
     assert_eq!(touches("echo", json!({ "echo_is_human": false })), none);
     assert_eq!(touches("echo_of_an_app", json!({})), none);
-    assert_eq!(touches("echo_of_an_app", json!({ "echo_is_human": true })), human);
+    assert_eq!(touches("echo", json!({ "echo_is_human": true })), human);
+    assert_eq!(touches("echo_of_an_app", json!({ "echo_is_human": true })), unclear);
 }
 
 #[test]
