@@ -44,7 +44,7 @@ pub trait Handler: Clone + Send + Sync + 'static {
 pub struct Bounds {
     /// How many connections may be open at once; the next ones wait to be accepted.
     pub connections_max: usize,
-    /// How many of them may come from one address; the next ones are closed.
+    /// How many of them may come from one address, or from one customer's network of IPv6; the next ones are closed.
     pub per_address_max: usize,
     /// How long requests under way may take once shutdown began.
     pub drain: Duration,
@@ -128,6 +128,7 @@ struct Addresses {
 
 impl Addresses {
     fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+        let address = ingest::limit::network_of(address);
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let count = held.entry(address).or_default();
         if *count >= self.max {

@@ -41,9 +41,14 @@ pub(crate) async fn read<B: Body<Data = Bytes>>(
     let mut body = pin!(body);
     let read = collect(body.as_mut(), head_bytes, bounds, share).await;
     if matches!(read, Err(Refusal::NoRoom | Refusal::TooLarge { .. })) {
-        drain(body, bounds).await;
+        drain(body, bounds.bytes_max).await;
     }
     read
+}
+
+/// Reads a body that nobody wants to its end and forgets it, within bounds.
+pub(crate) async fn forget<B: Body<Data = Bytes>>(body: B, bytes_max: usize) {
+    drain(pin!(body), bytes_max).await;
 }
 
 async fn collect<B: Body<Data = Bytes>>(
@@ -87,8 +92,8 @@ fn announced<B: Body>(body: &B, bounds: Bounds) -> Result<(usize, usize), Refusa
 }
 
 /// Reads and forgets what is left of a body: a sender that is cut off while it still writes may never see the answer.
-async fn drain<B: Body<Data = Bytes>>(mut body: Pin<&mut B>, bounds: Bounds) {
-    let mut left = bounds.bytes_max.saturating_mul(DRAIN_BODIES);
+async fn drain<B: Body<Data = Bytes>>(mut body: Pin<&mut B>, bytes_max: usize) {
+    let mut left = bytes_max.saturating_mul(DRAIN_BODIES);
     let forget = async {
         while let Some(Ok(frame)) = body.frame().await {
             left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
@@ -141,6 +146,7 @@ mod tests {
     use crate::room::Room;
 
     const KIB: usize = 1024;
+    const HERE: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
     const BOUNDS: Bounds = Bounds { bytes_max: 1024 * KIB, time_max: Duration::from_secs(15) };
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -180,8 +186,8 @@ mod tests {
 
     /// What reading came to, and after how long.
     async fn outcome<B: Body<Data = Bytes>>(body: B) -> (Result<usize, Refusal>, Duration) {
-        let (room, began) = (Arc::new(Room::of(4 * 1024 * KIB)), Instant::now());
-        let read = read(body, 10, BOUNDS, Share::of(&room)).await;
+        let (room, began) = (Arc::new(Room::of(4 * 1024 * KIB, 4 * 1024 * KIB)), Instant::now());
+        let read = read(body, 10, BOUNDS, Share::of(&room, HERE)).await;
         let bytes = read.as_ref().map(|(bytes, _)| bytes.len()).map_err(|refusal| *refusal);
         assert_eq!(room.taken(), bytes.map_or(0, |bytes| bytes + 10), "no more is in hand than was read");
         (bytes, began.elapsed())
@@ -231,8 +237,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn room_is_taken_as_bytes_come_and_given_back_before_the_rest_is_drained() {
-        let room = Arc::new(Room::of(100 * KIB));
-        let mut other = Share::of(&room);
+        let room = Arc::new(Room::of(100 * KIB, 100 * KIB));
+        let mut other = Share::of(&room, HERE);
         other.grow(50 * KIB).expect("room");
         let (seen, drained) = (Arc::clone(&room), Arc::new(AtomicUsize::new(0)));
         let count = Arc::clone(&drained);
@@ -242,7 +248,7 @@ mod tests {
             data(10 * KIB)
         }));
         let announced = Announced(60 * KIB as u64, pieces);
-        let refused = read(announced, KIB, BOUNDS, Share::of(&room)).await.map(drop);
+        let refused = read(announced, KIB, BOUNDS, Share::of(&room, HERE)).await.map(drop);
         assert_eq!((refused, room.taken()), (Err(Refusal::NoRoom), 50 * KIB));
         assert_eq!(drained.load(Ordering::Relaxed), 6, "its sender can write it to the end");
         let seen = Arc::clone(&room);
@@ -252,13 +258,13 @@ mod tests {
             assert_eq!(seen.taken(), (50 + in_hand) * KIB, "before piece {n}");
             data(10 * KIB)
         });
-        let refused = read(StreamBody::new(endless), KIB, BOUNDS, Share::of(&room)).await.map(drop);
+        let refused = read(StreamBody::new(endless), KIB, BOUNDS, Share::of(&room, HERE)).await.map(drop);
         assert_eq!((refused, room.taken()), (Err(Refusal::NoRoom), 50 * KIB));
         let whole = || Full::from(vec![7; 60 * KIB]);
-        let refused = read(whole(), 51 * KIB, BOUNDS, Share::of(&room)).await.map(drop);
+        let refused = read(whole(), 51 * KIB, BOUNDS, Share::of(&room, HERE)).await.map(drop);
         let is_as_before = room.taken() == 50 * KIB;
         assert!(refused == Err(Refusal::NoRoom) && is_as_before, "there is no room for its head");
         drop(other);
-        assert!(read(whole(), KIB, BOUNDS, Share::of(&room)).await.is_ok());
+        assert!(read(whole(), KIB, BOUNDS, Share::of(&room, HERE)).await.is_ok());
     }
 }

@@ -1,7 +1,7 @@
 //! Who may ask, and how often.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +16,11 @@ const REFUSED_KEPT_PER_SECOND: u32 = 50;
 /// How many KiB of them are kept whole in a minute: more than 50 messages a second come to. Of the rest the body's length
 /// is all that is kept.
 const REFUSED_KIB_PER_MINUTE: u32 = 16 * 1024;
+/// The most that requests of one source have of either, as one part in so many: what is sent to one URL must not keep
+/// another's from being kept.
+const SOURCE_PART: u32 = 4;
+/// How much of an IPv6 address is the network of one customer.
+const IPV6_NETWORK_BITS: u32 = 64;
 /// Sources whose pace is remembered; a source at rest needs no remembering.
 const PACES_MAX: usize = 10_000;
 
@@ -23,8 +28,20 @@ const PACES_MAX: usize = 10_000;
 #[derive(Debug, Default)]
 pub struct Limits {
     sources: Mutex<HashMap<SourceId, Pace>>,
-    refused: Mutex<Pace>,
-    refused_kib: Mutex<Pace>,
+    refused: Mutex<Refused>,
+}
+
+/// How much is kept of refused requests: of each source's, those of no source being one more, and of all.
+#[derive(Debug, Default)]
+struct Refused {
+    of: HashMap<Option<SourceId>, Kept>,
+    all: Kept,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    requests: Pace,
+    kib: Pace,
 }
 
 impl Limits {
@@ -39,17 +56,41 @@ impl Limits {
     }
 
     /// Whether one more refused request may be kept, so that nobody fills the disk with them.
-    pub fn may_keep_refused(&self, now: Timestamp) -> bool {
-        let mut pace = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        pace.take(Pacing::per_second(REFUSED_KEPT_PER_SECOND), now).is_ok()
+    pub fn may_keep_refused(&self, source: Option<SourceId>, now: Timestamp) -> bool {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let (own, all) = refused.pots(source, now);
+        let of = |rate| Pacing::per_second(rate);
+        own.requests.take(of(REFUSED_KEPT_PER_SECOND / SOURCE_PART), now).is_ok()
+            && all.requests.take(of(REFUSED_KEPT_PER_SECOND), now).is_ok()
     }
 
     /// Whether a refused request of this size may be kept whole, so that nobody fills the disk with large ones.
-    pub fn may_keep_whole(&self, bytes: usize, now: Timestamp) -> bool {
-        let interval = Duration::from_secs(60) / REFUSED_KIB_PER_MINUTE;
+    pub fn may_keep_whole(&self, source: Option<SourceId>, bytes: usize, now: Timestamp) -> bool {
         let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
-        let mut pace = self.refused_kib.lock().unwrap_or_else(PoisonError::into_inner);
-        pace.take_many(kib, Pacing::new(interval, REFUSED_KIB_PER_MINUTE), now)
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let (own, all) = refused.pots(source, now);
+        let of = |kib: u32| Pacing::new(Duration::from_secs(60) / kib, kib);
+        own.kib.take_many(kib, of(REFUSED_KIB_PER_MINUTE / SOURCE_PART), now)
+            && all.kib.take_many(kib, of(REFUSED_KIB_PER_MINUTE), now)
+    }
+}
+
+impl Refused {
+    fn pots(&mut self, source: Option<SourceId>, now: Timestamp) -> (&mut Kept, &mut Kept) {
+        if self.of.len() >= PACES_MAX {
+            self.of.retain(|_, kept| !(kept.requests.is_rested(now) && kept.kib.is_rested(now)));
+        }
+        (self.of.entry(source).or_default(), &mut self.all)
+    }
+}
+
+/// The network an address is of, for what is bounded by address: who has one IPv6 address has a network of them.
+pub fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            Ipv6Addr::from_bits(address.to_bits() >> IPV6_NETWORK_BITS << IPV6_NETWORK_BITS).into()
+        }
+        address => address,
     }
 }
 
@@ -105,13 +146,37 @@ mod tests {
     #[test]
     fn refused_requests_are_kept_whole_as_long_as_there_are_bytes_for_them() {
         let (limits, now) = (Limits::default(), Timestamp::from_secs(10));
-        let mib = 1024 * 1024;
-        assert!(!limits.may_keep_whole(16 * mib + 1, now), "more than a minute's worth is never kept");
-        assert!((0..5).all(|_| limits.may_keep_whole(3 * mib, now)));
-        assert!(!limits.may_keep_whole(3 * mib, now));
-        assert!(limits.may_keep_whole(mib, now), "a smaller one takes what is left");
-        assert!(!limits.may_keep_whole(1, now));
+        let (mib, one) = (1024 * 1024, Some(SourceId::from_raw(1)));
+        assert!(!limits.may_keep_whole(one, 4 * mib + 1, now), "more than a minute's worth is never kept");
+        assert!(limits.may_keep_whole(one, 3 * mib, now));
+        assert!(!limits.may_keep_whole(one, 3 * mib, now));
+        assert!(limits.may_keep_whole(one, mib, now), "a smaller one takes what is left");
+        assert!(!limits.may_keep_whole(one, 1, now));
+        assert!((2..5).all(|n| limits.may_keep_whole(Some(SourceId::from_raw(n)), 4 * mib, now)), "others'");
+        assert!(!limits.may_keep_whole(None, 1, now), "all of them share a bound too");
         let later = now.plus(Duration::from_secs(1));
-        assert!((0..50).all(|_| limits.may_keep_whole(5 * 1024, later)), "50 a second, as they usually are");
+        assert!(
+            (0..12).all(|_| limits.may_keep_whole(one, 5 * 1024, later)),
+            "12 a second, as they usually are"
+        );
+    }
+
+    #[test]
+    fn a_flood_at_one_source_does_not_keep_anothers_refused_requests_from_being_kept() {
+        let (limits, now) = (Limits::default(), Timestamp::from_secs(10));
+        let kept = |source| (0..100).filter(|_| limits.may_keep_refused(source, now)).count();
+        assert_eq!(kept(Some(SourceId::from_raw(1))), 12);
+        assert_eq!((kept(None), kept(Some(SourceId::from_raw(2)))), (12, 12));
+        assert_eq!((kept(Some(SourceId::from_raw(3))), kept(Some(SourceId::from_raw(4)))), (12, 2));
+    }
+
+    #[test]
+    fn who_has_an_ipv6_address_is_counted_by_its_network() {
+        let network = |text: &str| network_of(text.parse().expect("an address")).to_string();
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(
+            (network("192.0.2.7"), network("::ffff:192.0.2.7")),
+            ("192.0.2.7".into(), "192.0.2.7".into())
+        );
     }
 }

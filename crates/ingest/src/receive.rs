@@ -85,7 +85,8 @@ impl Ingest {
     /// The way in to a store.
     pub fn new(store: Store, config: Config) -> Ingest {
         let clock = store.clock().clone();
-        let room = Arc::new(Room::of(config.in_hand_bytes_max));
+        let request_bytes = config.body_bytes_max.saturating_add(HEAD_BYTES_MAX);
+        let room = Arc::new(Room::of(config.in_hand_bytes_max, request_bytes));
         Ingest { store, clock, config, room, limits: Arc::default(), metrics: Arc::default() }
     }
 
@@ -134,8 +135,12 @@ impl Ingest {
     {
         let now = self.clock.now();
         let platform = registry::find(&source.platform).ok_or(Refusal::Unavailable)?;
-        self.limits.pass(&source, now).map_err(|at| Refusal::TooMany { wait: at.since(now) })?;
-        let (incoming, share) = self.read(request, now).await?;
+        if let Err(at) = self.limits.pass(&source, now) {
+            body::forget(request.into_body(), self.config.body_bytes_max).await;
+            return Err(Refusal::TooMany { wait: at.since(now) });
+        }
+        let share = Share::of(&self.room, limit::network_of(peer));
+        let (incoming, share) = self.read(request, share, now).await?;
         let mut came = Came { source, incoming, peer: peer.to_string(), share };
         if !limit::is_allowed(&came.source, peer) {
             return self.rejected(came, Reason::AddressNotAllowed).await;
@@ -144,6 +149,7 @@ impl Ingest {
             Ok(verified) => verified,
             Err(rejection) => return self.rejected(came, rejection.0).await,
         };
+        came.share.prove();
         let request = keep::genuine(&came.source, &came.incoming, &came.peer);
         if let Some(reply) = platform.handshake(&came.source, &verified) {
             self.append(&came.source, request, Verdict::Answered, came.share).await?;
@@ -160,13 +166,17 @@ impl Ingest {
         Ok(answer(platform.acknowledge(&came.source, &verified)))
     }
 
-    async fn read<B>(&self, request: Request<B>, now: Timestamp) -> Result<(Incoming, Share), Refusal>
+    async fn read<B>(
+        &self,
+        request: Request<B>,
+        share: Share,
+        now: Timestamp,
+    ) -> Result<(Incoming, Share), Refusal>
     where
         B: http_body::Body<Data = Bytes> + Send,
     {
         let (head, body) = request.into_parts();
         let bounds = Bounds { bytes_max: self.config.body_bytes_max, time_max: self.config.body_timeout };
-        let share = Share::of(&self.room);
         let (body, share) = body::read(body, head_bytes(&head), bounds, share).await?;
         let incoming = Incoming {
             method: head.method,
@@ -183,11 +193,11 @@ impl Ingest {
     async fn rejected(&self, came: Came, reason: Reason) -> Result<Answer, Refusal> {
         let Came { source, incoming, peer, share } = came;
         let now = incoming.received_at;
-        if self.limits.may_keep_refused(now) {
+        if self.limits.may_keep_refused(Some(source.id), now) {
             let whole = keep::refused(&incoming, &peer);
             let bytes = whole.path.len() + whole.headers.len() + whole.body.len();
-            let request =
-                if self.limits.may_keep_whole(bytes, now) { whole } else { keep::noted(&incoming, &peer) };
+            let is_room_for_all = self.limits.may_keep_whole(Some(source.id), bytes, now);
+            let request = if is_room_for_all { whole } else { keep::noted(&incoming, &peer) };
             self.append(&source, request, Verdict::Rejected(reason), share).await?;
         } else {
             self.metrics.request(Count::Rejected);
@@ -196,12 +206,16 @@ impl Ingest {
         Ok(plain(StatusCode::UNAUTHORIZED, "not accepted\n"))
     }
 
-    /// A request that no source has asked for; its body is not even read. So few of them are kept, and so little of each,
-    /// that they need no room.
-    async fn unrouted<B>(&self, request: Request<B>, peer: IpAddr) -> Result<Answer, Refusal> {
+    /// A request that no source has asked for; nothing of its body is looked at. So few of them are kept, and so little of
+    /// each, that they need no room.
+    async fn unrouted<B>(&self, request: Request<B>, peer: IpAddr) -> Result<Answer, Refusal>
+    where
+        B: http_body::Body<Data = Bytes> + Send,
+    {
         let now = self.clock.now();
-        if self.limits.may_keep_refused(now) {
-            let (head, _) = request.into_parts();
+        let (head, body) = request.into_parts();
+        body::forget(body, self.config.body_bytes_max).await;
+        if self.limits.may_keep_refused(None, now) {
             let incoming = Incoming {
                 method: head.method,
                 path: head.uri.path().to_owned(),

@@ -141,6 +141,12 @@ async fn too_large_too_slow_and_too_many_headers_get_a_clear_answer() -> anyhow:
     let Some(story) = Story::begin(Engine::Sqlite).await? else { return Ok(()) };
     let large = "x".repeat(3 * 1024 * 1024 + 1);
     assert_eq!(post_signed(&client(), &story.url, &large).await?.status, 413);
+    // Who sends to a URL that is nobody's writes to the end too, and hears so on a connection that goes on.
+    let nowhere = story.url.replace("/in/src_", "/in/src_0");
+    let client_of_many = client();
+    for _ in 0..3 {
+        assert_eq!(post_signed(&client_of_many, &nowhere, &large).await?.status, 404);
+    }
 
     let path = story.url.split_once("/in/").map(|(_, id)| format!("/in/{id}")).expect("a source's URL");
     let many: String = (0..150).map(|n| format!("x-{n}: 1\r\n")).collect();

@@ -1,5 +1,6 @@
 //! Retention: what goes, in which order, in bounded steps, and what stays because it is owed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::endpoint::OnDead;
@@ -7,7 +8,7 @@ use model::event::{Content, EventType};
 use model::page::PageRequest;
 use model::receipt::{Reason, ReceiptState};
 use model::retry::Next;
-use model::source::UnknownAccounts;
+use model::source::{Source, UnknownAccounts};
 use model::time::Timestamp;
 use store::arrivals::{Arrival, Request, Verdict};
 use store::events::EventFilter;
@@ -125,28 +126,32 @@ async fn much_that_is_owed_does_not_keep_the_rest_from_going() {
 }
 
 #[tokio::test]
-async fn refused_requests_are_kept_within_their_bound_the_oldest_go() {
+async fn refused_requests_are_kept_within_their_bound_the_oldest_of_who_sends_most_go() {
     on_every_engine(async |scene| {
-        let source = scene.source().await;
-        let kept = scene.receive(&source, vec![message("m1", "ana")]).await;
-        let mut refused = Vec::new();
-        for n in 0..8 {
-            let reason = if n % 2 == 0 { Reason::SignatureWrong } else { Reason::CredentialWrong };
-            let refusal = if n < 4 {
-                arrival(&source, Verdict::Rejected(reason))
-            } else {
-                Arrival { source: None, ..arrival(&source, Verdict::Unrouted(Reason::SourceUnknown)) }
+        let (source, quiet) = (scene.source().await, scene.source().await);
+        let genuine = scene.receive(&source, vec![message("m1", "ana")]).await;
+        let refuse = async |source: Option<&Arc<Source>>| {
+            let rejected = match source {
+                Some(source) => arrival(source, Verdict::Rejected(Reason::SignatureWrong)),
+                None => Arrival { source: None, ..arrival(&quiet, Verdict::Unrouted(Reason::SourceUnknown)) },
             };
-            refused.push(scene.arrivals().append(refusal).await.expect("kept").receipt);
+            scene.arrivals().append(rejected).await.expect("kept").receipt.expect("an id")
+        };
+        let first = refuse(Some(&quiet)).await;
+        let (mut flood, mut nowhere) = (Vec::new(), Vec::new());
+        for _ in 0..6 {
+            flood.push(refuse(Some(&source)).await);
+            nowhere.push(refuse(None).await);
         }
-        let keep = Keep { refused_max: 5, ..Keep::default() };
-        assert_eq!(scene.retention().step(keep).await.expect("a step"), 3);
+        let keep = Keep { refused_max: 7, ..Keep::default() };
+        assert_eq!(scene.retention().step(keep).await.expect("a step"), 6);
         assert_eq!(scene.retention().step(keep).await.expect("a step"), 0);
-        for (n, id) in refused.into_iter().enumerate() {
-            assert_eq!(scene.receipts().get(id.expect("an id")).await.is_ok(), n >= 3, "{n}");
+        let kept = async |id| scene.receipts().get(id).await.is_ok();
+        assert!(kept(first).await && kept(genuine.receipt.expect("an id")).await);
+        for (n, (flooding, unrouted)) in flood.into_iter().zip(nowhere).enumerate() {
+            assert_eq!((kept(flooding).await, kept(unrouted).await), (n >= 3, n >= 3), "{n}");
         }
-        assert!(scene.receipts().get(kept.receipt.expect("an id")).await.is_ok());
-        assert_eq!(count(&scene, "bodies").await, "6");
+        assert_eq!(count(&scene, "bodies").await, "8");
     })
     .await;
 }
