@@ -7,7 +7,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use control::idempotency::Claim;
 use control::{Control, Words};
-use http::header::ETAG;
+use http::header::{ETAG, IF_MATCH};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -72,7 +72,7 @@ async fn answer(control: Control, request: Request, next: Next) -> Result<Respon
     let Caller(actor) = Caller::from_request_parts(&mut parts, &()).await?;
     let body = to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| Problem::of(Code::TooLarge))?;
     let route = format!("{} {}", parts.method, parts.uri);
-    match control.idempotency().claim(&actor, &route, &key, &body).await? {
+    match control.idempotency().claim(&actor, &route, &key, &asked(&parts, &body)).await? {
         Claim::Fresh => {}
         Claim::Answered(given) => return replayed(&given),
         Claim::UnderWay => return Err(Problem::of(Code::KeyUnderWay)),
@@ -82,6 +82,14 @@ async fn answer(control: Control, request: Request, next: Next) -> Result<Respon
     let (response, given) = read(response).await?;
     control.idempotency().answered(&actor, &route, &key, given).await?;
     Ok(response)
+}
+
+/// What makes a request the same: its body, and the versions it is for, each in a line of its own before it.
+fn asked(parts: &Parts, body: &[u8]) -> Vec<u8> {
+    let conditions = parts.headers.get_all(IF_MATCH).iter();
+    let mut asked: Vec<u8> = conditions.flat_map(|value| [value.as_bytes(), b"\n"].concat()).collect();
+    asked.extend_from_slice(body);
+    asked
 }
 
 /// The answer, and what is remembered of it: nothing of one that came to nothing, and no secret.

@@ -39,6 +39,8 @@ enum Fact {
 
 /// An idempotency key: plain characters, with no space at either end, where HTTP has none.
 const KEY: &str = "^[!-~]([ -~]{0,253}[!-~])?$";
+/// The dotted name of an event.
+const EVENT_TYPE: &str = r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$";
 /// What a subscription names: an event type, or all below a word, or all.
 const EVENT_PATTERN: &str = r"^(\*|[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*(\.\*)?)$";
 /// A text in one line.
@@ -130,7 +132,8 @@ fn asked(of: &str, member: &str) -> Option<Fact> {
         (_, "Idempotency-Key") => Fact::Like(KEY),
         (_, "If-Match") => Fact::Like(VERSIONS),
         (_, "name") => Fact::Name,
-        (_, "types") | ("events", "type") => Fact::Like(EVENT_PATTERN),
+        (_, "types") => Fact::Like(EVENT_PATTERN),
+        ("events", "type") => Fact::Like(EVENT_TYPE),
         (_, "url") => Fact::Like("^https?://"),
         ("CreateSource" | "UpdateSource", "path") => Fact::Like("^/"),
         ("audit", "actor" | "action") | (_, "address" | "to") => Fact::Like(LINE),

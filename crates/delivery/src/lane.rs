@@ -20,6 +20,7 @@ use store::{Error, Queue, Store};
 
 use crate::classify::{Health, classify};
 use crate::health::{Act, Failing};
+use crate::metrics::Metrics;
 use crate::original::PassedOn;
 use crate::{envelope, original, signature};
 
@@ -45,6 +46,7 @@ pub struct DeliveryLane {
     per_app: usize,
     busy: Mutex<Busy>,
     failing: Failing,
+    metrics: Metrics,
 }
 
 impl DeliveryLane {
@@ -60,7 +62,13 @@ impl DeliveryLane {
             per_app: places / 2,
             busy: Mutex::default(),
             failing: Failing::default(),
+            metrics: Metrics::default(),
         }
+    }
+
+    /// What came of attempts so far.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     fn now(&self) -> Timestamp {
@@ -135,9 +143,11 @@ impl DeliveryLane {
         let (all, retries) = busy.entry(claimed.endpoint.id).or_default();
         *all += 1;
         *retries += u16::from(claimed.attempts > 0);
+        self.metrics.started();
     }
 
     fn end(&self, claimed: &Claimed) {
+        self.metrics.ended();
         let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((all, retries)) = busy.get_mut(&claimed.endpoint.id) {
             *all = all.saturating_sub(1);
@@ -262,6 +272,7 @@ impl Lane for DeliveryLane {
         };
         let limits = Limits { deadline: claimed.endpoint.timeout.min(TIMEOUT_MAX), ..Limits::default() };
         let exchange = self.egress.exchange(request, limits).await;
+        self.metrics.exchanged(exchange.phases.total);
         let ended = self.now();
         let verdict = classify(&exchange, ended);
         let attempt = self.attempt_of(claimed, id, &exchange, &verdict.outcome);
@@ -299,6 +310,10 @@ impl Lane for DeliveryLane {
         let act = self.failing.observe(&claimed.endpoint, done.health, self.now());
         self.act(&claimed.endpoint, act).await;
         let recorded = self.store.deliveries().record(done.recorded.clone()).await.map_err(failed);
+        if recorded.is_ok() {
+            let stored_at = claimed.event.id.made_at();
+            self.metrics.recorded(&done.recorded.next, self.now().since(stored_at));
+        }
         if let (Ok(()), Next::Dead(cause)) = (&recorded, &done.recorded.next) {
             self.tell_dead(claimed, cause).await;
         }

@@ -6,5 +6,6 @@ mod original;
 pub mod signature;
 pub mod classify;
 pub mod health;
+pub mod metrics;
 
 pub use crate::lane::DeliveryLane;

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::front::Doors;
 use crate::listener::Bounds;
 use crate::maintenance;
-use crate::operations::Readiness;
+use crate::operations::{Metrics, Readiness};
 use crate::settings::Config;
 
 /// How often work is looked for when nothing announces it.
@@ -85,10 +85,12 @@ impl App {
             },
         );
         let shutdown = CancellationToken::new();
-        let readiness = Arc::new(Readiness::new(store.clone(), ingest.clone()));
+        let (deliveries, sends) = lanes(&store, config, &egress, &world);
+        let metrics = Metrics::of(&store, &ingest, &deliveries, &sends);
+        let readiness = Arc::new(Readiness::new(store.clone(), ingest.clone(), metrics));
         let tasks = JoinSet::new();
         let mut app = App { address, api_address, store, control, shutdown, readiness, tasks, _hold: hold };
-        app.start_lanes(config, &egress, &world);
+        app.start_lanes(config, deliveries, sends);
         app.start_maintenance(config);
         app.open_doors(config, doors, ingest);
         Ok(app)
@@ -102,6 +104,11 @@ impl App {
     /// Where the API is.
     pub fn api_address(&self) -> SocketAddr {
         self.api_address
+    }
+
+    /// What machines ask.
+    pub fn readiness(&self) -> &Readiness {
+        &self.readiness
     }
 
     /// What an operator can do.
@@ -124,14 +131,7 @@ impl App {
         }
     }
 
-    fn start_lanes(&mut self, config: &Config, egress: &Egress, world: &World) {
-        let random = world.random.clone();
-        let spread: delivery::lane::Spread = Arc::new(move || random.fraction());
-        let version = env!("CARGO_PKG_VERSION");
-        let places = config.deliveries_in_flight;
-        let deliveries =
-            DeliveryLane::new(self.store.clone(), egress.clone(), Arc::clone(&spread), version, places);
-        let sends = SendingLane::new(self.store.clone(), egress.clone(), spread, config.egress_http);
+    fn start_lanes(&mut self, config: &Config, deliveries: DeliveryLane, sends: SendingLane) {
         let limits = |in_flight| Limits {
             in_flight,
             claim_max: in_flight,
@@ -169,6 +169,14 @@ impl App {
         };
         doors.open((ingest, api, operations), bounds, &mut self.tasks, &self.shutdown);
     }
+}
+
+fn lanes(store: &Store, config: &Config, egress: &Egress, world: &World) -> (DeliveryLane, SendingLane) {
+    let random = world.random.clone();
+    let spread: delivery::lane::Spread = Arc::new(move || random.fraction());
+    let (version, places) = (env!("CARGO_PKG_VERSION"), config.deliveries_in_flight);
+    let deliveries = DeliveryLane::new(store.clone(), egress.clone(), Arc::clone(&spread), version, places);
+    (deliveries, SendingLane::new(store.clone(), egress.clone(), spread, config.egress_http))
 }
 
 /// Resolves when the store can no longer be trusted: the process must end and start anew.

@@ -10,5 +10,6 @@ pub mod config;
 pub mod settings;
 pub mod words;
 pub mod cli;
+pub mod reference;
 pub mod commands;
 pub mod bench;

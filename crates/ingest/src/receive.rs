@@ -16,6 +16,7 @@ use platforms::platform::{ITEMS_MAX, Platform, Unreadable};
 use platforms::registry;
 use store::Store;
 use store::arrivals::{Appended, Arrival, Verdict};
+use tokio::time::Instant;
 
 use crate::body::{self, Bounds};
 use crate::keep;
@@ -70,7 +71,7 @@ pub struct Ingest {
     config: Config,
     room: Arc<Room>,
     limits: Arc<Limits>,
-    metrics: Arc<Metrics>,
+    metrics: Metrics,
 }
 
 /// A request that was read, and what it has taken of the room.
@@ -87,7 +88,7 @@ impl Ingest {
         let clock = store.clock().clone();
         let request_bytes = config.body_bytes_max.saturating_add(HEAD_BYTES_MAX);
         let room = Arc::new(Room::of(config.in_hand_bytes_max, request_bytes));
-        Ingest { store, clock, config, room, limits: Arc::default(), metrics: Arc::default() }
+        Ingest { store, clock, config, room, limits: Arc::default(), metrics: Metrics::default() }
     }
 
     /// What came of requests so far.
@@ -110,10 +111,12 @@ impl Ingest {
     where
         B: http_body::Body<Data = Bytes> + Send,
     {
+        let began = Instant::now();
         let answered = match route {
             Route::To(source) => AssertUnwindSafe(self.pipeline(source, request, peer)).catch_unwind().await,
             Route::Nowhere => AssertUnwindSafe(self.unrouted(request, peer)).catch_unwind().await,
         };
+        self.metrics.answered_after(began.elapsed());
         let refusal = match answered {
             Ok(Ok(answer)) => return answer,
             Ok(Err(refusal)) => refusal,

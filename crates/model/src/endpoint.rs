@@ -174,6 +174,10 @@ impl OnDead {
 }
 
 impl EndpointState {
+    /// Every state.
+    pub const ALL: [EndpointState; 3] =
+        [EndpointState::Enabled, EndpointState::Paused, EndpointState::Disabled];
+
     /// The name in the API.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -185,9 +189,7 @@ impl EndpointState {
 
     /// Reads the name.
     pub fn parse(name: &str) -> Option<EndpointState> {
-        [EndpointState::Enabled, EndpointState::Paused, EndpointState::Disabled]
-            .into_iter()
-            .find(|state| state.as_str() == name)
+        EndpointState::ALL.into_iter().find(|state| state.as_str() == name)
     }
 }
 

@@ -4,6 +4,7 @@
 //! [`message`] is the product's wire format and the only family of types here that serialises.
 
 pub mod event;
+pub mod catalogue;
 pub mod message;
 pub mod source;
 pub mod receipt;

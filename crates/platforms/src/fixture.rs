@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use model::catalogue::OURS;
 use model::event::{Content, NewEvent};
 use model::id::{AppId, SourceId};
 use model::secret::{Key, Secret};
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::http::Incoming;
 use crate::platform::{Platform, ToSign};
+use crate::settings::OUR_WORDS;
 
 /// When every request of a test comes, unless it says otherwise.
 pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
@@ -88,6 +90,9 @@ pub(crate) fn told(events: &[NewEvent]) -> Value {
 }
 
 fn told_one(event: &NewEvent) -> Value {
+    let name = event.event_type.as_str();
+    let is_ours = OUR_WORDS.iter().any(|word| name.split('.').next() == Some(word));
+    assert!(!is_ours || OURS.iter().any(|(known, _)| *known == name), "{name} is in no catalogue");
     let party = event.party.as_ref().map(|party| {
         let known: Vec<String> =
             party.identifiers.iter().map(|one| format!("{}={}", one.kind, one.value)).collect();
@@ -100,7 +105,7 @@ fn told_one(event: &NewEvent) -> Value {
         other => serde_json::from_str(&other.to_json(None).expect("content")).expect("JSON"),
     };
     json!({
-        "type": event.event_type.as_str(),
+        "type": name,
         "dedupe": event.dedupe_key.as_ref().map(|key| key.as_bytes().escape_ascii().to_string()),
         "account": event.account,
         "party": party,

@@ -7,7 +7,7 @@ use model::event::EventType;
 use model::source::{SecretRole, Settings, Source};
 
 /// First words of event types that mean something to us; what a foreign system says never gets one of them.
-const OUR_WORDS: [&str; 8] =
+pub(crate) const OUR_WORDS: [&str; 8] =
     ["message", "conversation", "contact", "account", "endpoint", "delivery", "source", "certificate"];
 
 /// Refuses keys the adapter does not know, by name.

@@ -18,6 +18,7 @@ use store::sends::{ClaimedSend, PacingOf, RecordedSend, WantedSends};
 use store::{Error, Queue, Store};
 use tokio::time::sleep;
 
+use crate::metrics::Metrics;
 use crate::pacing;
 
 /// How long a claim lasts: longer than any call and its record, because a send whose lease ran out is not called again.
@@ -45,6 +46,7 @@ pub struct SendingLane {
     next_turn: Mutex<Option<Timestamp>>,
     /// Whether platforms may be called over plain http: for simulators on this machine.
     allow_http: bool,
+    metrics: Metrics,
 }
 
 impl SendingLane {
@@ -52,8 +54,13 @@ impl SendingLane {
     pub fn new(store: Store, egress: Egress, spread: Spread, allow_http: bool) -> SendingLane {
         let waits = [2, 10, 60, 300, 1800].map(Duration::from_secs);
         let retry = RetryPolicy { waits: waits.into() };
-        let (busy, next_turn) = (Busy::default(), Mutex::default());
-        SendingLane { store, egress, spread, retry, busy, next_turn, allow_http }
+        let (busy, next_turn, metrics) = (Busy::default(), Mutex::default(), Metrics::default());
+        SendingLane { store, egress, spread, retry, busy, next_turn, allow_http, metrics }
+    }
+
+    /// What came of calls so far.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     fn now(&self) -> Timestamp {
@@ -87,6 +94,7 @@ impl SendingLane {
         };
         let exchange =
             self.egress.exchange(request, Limits { deadline: DEADLINE, ..Limits::default() }).await;
+        self.metrics.called(exchange.phases.total);
         let now = self.now();
         let interpreted = interpret(source, platform, &exchange, now);
         let number = claimed.send.attempts + 1;
@@ -215,7 +223,9 @@ impl Lane for SendingLane {
             message_id: done.message_id.clone(),
             rest_until: done.rest_until,
         };
-        self.store.sends().record(recorded).await.map_err(failed)
+        self.store.sends().record(recorded).await.map_err(failed)?;
+        self.metrics.recorded(&done.next);
+        Ok(())
     }
 }
 

@@ -2,5 +2,6 @@
 
 pub mod lane;
 pub mod pacing;
+pub mod metrics;
 
 pub use crate::lane::SendingLane;

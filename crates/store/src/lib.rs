@@ -163,6 +163,11 @@ impl Inner {
 }
 
 impl Store {
+    /// Whether it is in a folder of its own, and not on a server.
+    pub fn is_embedded(&self) -> bool {
+        self.inner.db.is_embedded()
+    }
+
     /// Opens the database, brings its schema up to date and reads what is needed in memory. On PostgreSQL its clock is
     /// followed from then on, so that nodes whose own clocks differ agree; a manual clock is left as it is.
     pub async fn open(config: &Config, clock: Clock) -> Result<Store, Error> {

@@ -67,6 +67,11 @@ impl Routing {
         self.endpoints.get(&id)
     }
 
+    /// Every endpoint, in no order.
+    pub fn endpoints(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
+        self.endpoints.values()
+    }
+
     /// Whether no two apps have endpoints.
     pub(crate) fn is_of_one_app(&self) -> bool {
         self.by_app.len() <= 1

@@ -1,6 +1,8 @@
 //! Counts that must add up, and the checks behind `gancho check`.
 
 use model::delivery::DeliveryState;
+use model::id::DeliveryId;
+use model::time::Timestamp;
 
 use crate::Store;
 use crate::db::{Engine, Tx};
@@ -76,6 +78,8 @@ pub struct Backlog {
     pub in_line: u64,
     /// Sends not yet taken.
     pub sends: u64,
+    /// When the oldest delivery that is neither made nor given up was made.
+    pub oldest_at: Option<Timestamp>,
 }
 
 impl Stats<'_> {
@@ -168,7 +172,13 @@ async fn damage(tx: &mut Tx) -> Result<Vec<String>, Error> {
 
 async fn backlog(tx: &mut Tx) -> Result<Backlog, Error> {
     let in_line = "SELECT count(*) FROM deliveries WHERE line IS NOT NULL AND state <= 2 AND due_at IS NULL";
+    // The states have one index, and not the sum of them.
+    let oldest = "SELECT min(id) FROM (SELECT min(id) AS id FROM deliveries WHERE state = 0 AND state <> 3
+        UNION ALL SELECT min(id) FROM deliveries WHERE state = 1 AND state <> 3
+        UNION ALL SELECT min(id) FROM deliveries WHERE state = 2 AND state <> 3) oldest";
+    let oldest = tx.fetch_one(oldest, &[]).await?.map(|row| row.opt_int(0)).transpose()?.flatten();
     Ok(Backlog {
+        oldest_at: oldest.map(|id| DeliveryId::from_raw(id).made_at()),
         due: count(tx, "SELECT count(*) FROM deliveries WHERE due_at IS NOT NULL", &[]).await?,
         in_line: count(tx, in_line, &[]).await?,
         sends: count(tx, "SELECT count(*) FROM sends WHERE state <= 1", &[]).await?,

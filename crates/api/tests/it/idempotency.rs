@@ -41,6 +41,21 @@ async fn a_key_is_bound_to_its_token_and_route() {
 }
 
 #[tokio::test]
+async fn the_same_body_for_another_version_is_another_request() {
+    let scene = Scene::new().await;
+    scene.app("a").await;
+    let made = post(&scene, "/v1/endpoints", ADMIN, "k0", json!({ "url": "https://example.com/a" })).await;
+    let path = format!("/v1/endpoints/{}/pause", text(&made.ok(), "id"));
+    let pause = async |version: &str| {
+        let headers = [("idempotency-key", "k"), ("if-match", version)];
+        scene.ask_with(("POST", &path), ADMIN, &json!({}), &headers).await
+    };
+    pause("*").await.ok();
+    assert_eq!(pause("*").await.headers["idempotency-replayed"], "true");
+    pause("\"1\"").await.problem(422, "key_reused");
+}
+
+#[tokio::test]
 async fn a_replay_under_one_key_is_made_once_however_often_it_is_asked_for() {
     let (scene, endpoint) = with_dead(2).await;
     let dead = ids(&scene.get("/v1/deliveries?status=dead").await.ok());

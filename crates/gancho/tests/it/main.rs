@@ -4,6 +4,7 @@ mod load;
 mod story;
 
 mod answering;
+mod checkers;
 mod crash;
 mod crowding;
 mod delivering;
@@ -12,4 +13,5 @@ mod doors;
 mod incoming;
 mod newcomer;
 mod oracles;
+mod reference;
 mod storage;
