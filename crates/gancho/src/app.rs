@@ -155,6 +155,7 @@ impl App {
             ..store::retention::Keep::default()
         };
         self.tasks.spawn(maintenance::retain(self.store.clone(), keep, self.shutdown.clone()));
+        self.tasks.spawn(maintenance::summarise(self.store.clone(), self.shutdown.clone()));
         self.tasks.spawn(maintenance::watch_disk(self.store.clone(), self.shutdown.clone()));
         self.tasks.spawn(maintenance::follow_routing(self.store.clone(), self.shutdown.clone()));
     }

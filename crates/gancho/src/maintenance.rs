@@ -1,5 +1,5 @@
-//! Work that nobody waits for: retention in small steps, an eye on the disk, and following what other nodes have
-//! configured.
+//! Work that nobody waits for: retention in small steps, blocks for lists, an eye on the disk, and following what other
+//! nodes have configured.
 
 use std::time::Duration;
 
@@ -13,6 +13,10 @@ const RETENTION_IDLE: Duration = Duration::from_secs(60);
 /// How long to rest between steps, so that arrivals go first: steps take a tenth of the writer's time, and remove more
 /// than 8,000 events a second.
 const RETENTION_STEP: Duration = Duration::from_millis(50);
+/// How long to rest when no block is complete.
+const BLOCKS_IDLE: Duration = Duration::from_secs(5);
+/// How long to rest between blocks: some 50,000 rows of each table a second, while arrivals have nearly all of the time.
+const BLOCKS_STEP: Duration = Duration::from_millis(20);
 /// How often the configuration of other nodes is looked for.
 const ROUTING_INTERVAL: Duration = Duration::from_millis(500);
 /// How often it is looked how much of the disk is left.
@@ -56,6 +60,24 @@ async fn tell_of_doubt(store: &Store, known: &mut Option<Doubt>) {
         Some(_) | None => {}
     }
     *known = doubt;
+}
+
+/// Says of each block of rows which values occur in it, so that lists of rare ones are quick, until shutdown.
+pub async fn summarise(store: Store, shutdown: CancellationToken) {
+    loop {
+        let pause = match store.blocks().step().await {
+            Ok(0) => BLOCKS_IDLE,
+            Ok(_) => BLOCKS_STEP,
+            Err(error) => {
+                tracing::debug!(%error, "a block could not be written; it is tried again");
+                BLOCKS_IDLE
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = shutdown.cancelled() => return,
+        }
+    }
 }
 
 /// Looks how much of the disk is left, and says when that is not enough to take what is new, until shutdown.

@@ -9,6 +9,7 @@ use model::page::{Page, PageRequest, Span};
 use model::time::Timestamp;
 
 use crate::ahead;
+use crate::blocks::By;
 use crate::claims::{self, Claimed, Wish};
 use crate::db::Tx;
 use crate::error::Error;
@@ -210,8 +211,8 @@ impl DeliveryFilter {
         Listing::of("deliveries", COLUMNS)
             .within(self.span)
             .along("event", self.event.map(Value::from))
-            .only("+endpoint", self.endpoint.map(Value::from))
-            .only(APP, self.app.map(Value::from))
+            .by(By::DeliveryEndpoint, "+endpoint", self.endpoint.map(Value::from))
+            .by(By::DeliveryApp, APP, self.app.map(Value::from))
     }
 
     fn stored(self, state: DeliveryState) -> Listing {

@@ -4,6 +4,7 @@ use model::event::Event;
 use model::id::{AccountId, AppId, ConversationId, EventId, SourceId};
 use model::page::{Page, PageRequest, Span};
 
+use crate::blocks::By;
 use crate::claims::event;
 use crate::db::{Engine, Tx};
 use crate::error::Error;
@@ -105,9 +106,9 @@ impl EventFilter {
     pub(crate) fn narrowed(self) -> Listing {
         Listing::of("events", COLUMNS)
             .within(self.span)
-            .only("app", self.app.map(Value::from))
-            .only("source", self.source.map(Value::from))
-            .only("account", self.account.map(Value::from))
-            .only("event_type", self.event_type.map(Value::from))
+            .by(By::EventApp, "app", self.app.map(Value::from))
+            .by(By::EventSource, "source", self.source.map(Value::from))
+            .by(By::EventAccount, "account", self.account.map(Value::from))
+            .by(By::EventType, "event_type", self.event_type.map(Value::from))
     }
 }

@@ -9,6 +9,7 @@ mod append;
 pub mod arrivals;
 pub mod audit;
 mod batch;
+pub mod blocks;
 pub mod claims;
 pub mod conversations;
 mod db;

@@ -1,20 +1,23 @@
 //! Listings: newest first, narrowed in SQL, by looking at a bounded number of rows.
 //!
 //! A listing goes along a table by its ids, or along what an index keeps of one value in the order of ids. Whatever
-//! else it is narrowed by is looked at row by row, and only so far, because hot tables have few indexes (ADR 14). A
-//! page that is not full by then ends there, with a cursor.
+//! else it is narrowed by is looked at row by row, and only so far, because hot tables have few indexes (ADR 3); what
+//! blocks name is looked for in those only (ADR 18). A page that is not full by then ends there, with a cursor.
 
 use std::cmp::Reverse;
 
 use model::id::Id;
 use model::page::{Page, PageRequest, Span};
 
+use crate::blocks::{self, By, Wanted};
 use crate::db::Tx;
 use crate::error::Error;
 use crate::value::{Row, Value};
 
 /// How many rows one page looks at: a few first, because most pages are full by then, and then the rest.
 const LOOKS: [i64; 2] = [1_000, 19_000];
+/// How many blocks one page goes through.
+const BLOCKS_MAX: usize = 64;
 
 /// What is to be listed.
 #[derive(Clone, Debug)]
@@ -25,6 +28,8 @@ pub(crate) struct Listing {
     span: Span,
     along: Vec<Condition>,
     only: Vec<Condition>,
+    /// Those of the values it is narrowed to that blocks name.
+    wanted: Vec<Wanted>,
 }
 
 /// A column, or an expression, and the value it must have.
@@ -44,7 +49,8 @@ pub(crate) struct Found {
 impl Listing {
     /// Every row of a table.
     pub(crate) fn of(table: &'static str, columns: &'static str) -> Listing {
-        Listing { table, columns, span: Span::default(), along: Vec::new(), only: Vec::new() }
+        let (along, only, wanted) = (Vec::new(), Vec::new(), Vec::new());
+        Listing { table, columns, span: Span::default(), along, only, wanted }
     }
 
     /// Those made within a span.
@@ -54,6 +60,10 @@ impl Listing {
 
     /// Those with a value in a column that an index keeps in the order of ids.
     pub(crate) fn along(mut self, left: &str, value: Option<Value>) -> Listing {
+        if value.is_some() {
+            // Nothing is quicker than that.
+            self.wanted.clear();
+        }
         self.along.extend(value.map(|value| Condition { left: left.to_owned(), value }));
         self
     }
@@ -63,6 +73,14 @@ impl Listing {
     pub(crate) fn only(mut self, left: &str, value: Option<Value>) -> Listing {
         self.only.extend(value.map(|value| Condition { left: left.to_owned(), value }));
         self
+    }
+
+    /// Those with a value that blocks name: where none of it is, nobody looks.
+    pub(crate) fn by(mut self, by: By, left: &str, value: Option<Value>) -> Listing {
+        if self.along.is_empty() {
+            self.wanted.extend(value.as_ref().and_then(|value| Wanted::of(by, value)));
+        }
+        self.only(left, value)
     }
 
     /// Those whose text begins so; each row is looked at.
@@ -83,19 +101,17 @@ impl Listing {
 
     /// At most `limit` rows older than `before`.
     pub(crate) async fn find(&self, tx: &mut Tx, before: Option<i64>, limit: usize) -> Result<Found, Error> {
-        let (first, mut before) = self.bounds(before);
-        let (mut rows, mut unseen) = (Vec::new(), None);
-        for look in LOOKS {
-            unseen = self.end_of_look(tx, first, before, look).await?;
-            let missing = limit + 1 - rows.len();
-            let (sql, args) = self.statement(unseen.unwrap_or(first), before, missing);
-            rows.extend(tx.fetch_all(&sql, &args).await?);
-            match unseen {
-                Some(end) if rows.len() <= limit => before = end,
-                _ => break,
-            }
+        let (first, before) = self.bounds(before);
+        let mut search = Search { listing: self, first, before, limit, rows: Vec::new() };
+        let mut unseen = search.look(tx, first, LOOKS[0]).await?;
+        if unseen.is_some() && !search.is_full() {
+            unseen = match self.wanted.is_empty() {
+                true => search.look(tx, first, LOOKS[1]).await?,
+                false => search.go_through_blocks(tx).await?,
+            };
         }
-        let is_full = rows.len() > limit;
+        let is_full = search.is_full();
+        let mut rows = search.rows;
         rows.truncate(limit);
         let next = match rows.last().filter(|_| is_full) {
             Some(last) => Some(last.int(0)?),
@@ -144,6 +160,63 @@ impl Listing {
         let (columns, table, limit) = (self.columns, self.table, args.len());
         let sql = format!("SELECT {columns} FROM {table} WHERE {conditions} ORDER BY id DESC LIMIT ?{limit}");
         (sql, args)
+    }
+}
+
+/// A search for the rows of one page: where it is, and what it has found.
+struct Search<'l> {
+    listing: &'l Listing,
+    first: i64,
+    before: i64,
+    limit: usize,
+    rows: Vec<Row>,
+}
+
+impl Search<'_> {
+    /// One more than the page holds says that there is a next one.
+    fn is_full(&self) -> bool {
+        self.rows.len() > self.limit
+    }
+
+    /// Looks at so many rows, from `first` on; says where it stopped, if there may be more.
+    async fn look(&mut self, tx: &mut Tx, first: i64, look: i64) -> Result<Option<i64>, Error> {
+        let unseen = self.listing.end_of_look(tx, first, self.before, look).await?;
+        self.take(tx, unseen.unwrap_or(first)).await?;
+        Ok(unseen)
+    }
+
+    /// Looks at all rows down to one.
+    async fn take(&mut self, tx: &mut Tx, end: i64) -> Result<(), Error> {
+        let missing = self.limit + 1 - self.rows.len();
+        let (sql, args) = self.listing.statement(end, self.before, missing);
+        self.rows.extend(tx.fetch_all(&sql, &args).await?);
+        self.before = end;
+        Ok(())
+    }
+
+    /// Looks at what is in no block yet, and then where the blocks say that there is something.
+    async fn go_through_blocks(&mut self, tx: &mut Tx) -> Result<Option<i64>, Error> {
+        let end = blocks::end_of(tx, self.listing.table).await?;
+        if self.before > end + 1 {
+            let unseen = self.look(tx, self.first.max(end + 1), LOOKS[1]).await?;
+            if unseen.is_some() || self.is_full() {
+                return Ok(unseen);
+            }
+        }
+        for _ in 0..BLOCKS_MAX {
+            match blocks::newest(tx, &self.listing.wanted, self.first, self.before).await? {
+                blocks::Found::Nothing => return Ok(None),
+                blocks::Found::Further(below) => return Ok(Some(below)),
+                blocks::Found::Block(first, last) => {
+                    self.before = self.before.min(last + 1);
+                    self.take(tx, first.max(self.first)).await?;
+                }
+            }
+            if self.is_full() {
+                break;
+            }
+        }
+        Ok(Some(self.before))
     }
 }
 

@@ -8,12 +8,15 @@ use model::page::{Page, PageRequest, Span};
 use model::receipt::{Reason, Receipt, ReceiptState};
 
 use crate::arrivals::{Appended, Arrival};
+use crate::blocks::By;
 use crate::digest::check_of;
 use crate::error::Error;
 use crate::listing::Listing;
 use crate::value::{Row, Value};
 use crate::{Store, append, routing};
 
+/// Whose a receipt is.
+pub(crate) const APP: &str = "(SELECT s.app FROM sources s WHERE s.id = receipts.source)";
 const COLUMNS: &str = "id, source, state, reason, method, path, peer, body_bytes, items, items_new";
 
 /// Receipts.
@@ -123,9 +126,11 @@ impl ReceiptFilter {
             Some(ReceiptState::Accepted) => listing.only("+state", code),
             _ => listing.along("state > 0 AND state", code),
         };
-        listing
-            .only("source", self.source.map(Value::from))
-            .only("(SELECT s.app FROM sources s WHERE s.id = receipts.source)", self.app.map(Value::from))
+        listing.by(By::ReceiptSource, "source", self.source.map(Value::from)).by(
+            By::ReceiptApp,
+            APP,
+            self.app.map(Value::from),
+        )
     }
 }
 

@@ -6,6 +6,7 @@ use model::page::{Page, PageRequest, Span};
 use model::send::{OutgoingMessage, OwedSend, SendState};
 use model::time::Timestamp;
 
+use crate::blocks::By;
 use crate::db::{Column, Into, Tx};
 use crate::digest::{check_of, fingerprint};
 use crate::error::Error;
@@ -142,10 +143,17 @@ impl SendFilter {
             Some(SendState::Taken) => listing.only("+state", code),
             _ => listing.along("state <> 2 AND state", code),
         };
-        listing
-            .only("app", self.app.map(Value::from))
-            .only("conversation", self.conversation.map(Value::from))
-            .only("+account", self.account.map(Value::from))
+        let conversation = self.conversation.map(Value::from);
+        let listing = match self.state {
+            // One index is gone along.
+            Some(state) if state != SendState::Taken => listing.only("+conversation", conversation),
+            _ => listing.along("conversation", conversation),
+        };
+        listing.by(By::SendApp, "app", self.app.map(Value::from)).by(
+            By::SendAccount,
+            "+account",
+            self.account.map(Value::from),
+        )
     }
 }
 

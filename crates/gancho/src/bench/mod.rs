@@ -144,8 +144,11 @@ async fn listing(args: &BenchArgs) -> anyhow::Result<Vec<Line>> {
     let scene =
         Scene::having_delivered(&BenchArgs { stored: args.stored.max(1_000), ..args.clone() }, &sink.url())
             .await?;
+    let began = tokio::time::Instant::now();
+    let count = scene.summarise().await?;
+    let summary = Taken { count, took: began.elapsed(), latencies: Vec::new() };
     let child = scene.serve().await?;
-    let mut lines = Vec::new();
+    let mut lines = vec![Line::of("blocks", args, &summary)];
     for path in scene.listings().await? {
         let taken =
             load::get_many(child.address, &path, &scene.token, 200).await.with_context(|| path.clone())?;

@@ -112,6 +112,16 @@ impl Scene {
         Ok(Store::open(&config, Clock::System).await?)
     }
 
+    /// Writes every block that is complete, as maintenance does in its time; says how many steps that took.
+    pub(crate) async fn summarise(&self) -> anyhow::Result<u64> {
+        let store = self.look().await?;
+        let mut steps = 0;
+        while store.blocks().step().await? > 0 {
+            steps += 1;
+        }
+        Ok(steps)
+    }
+
     /// Bytes on disk per event, the log included; only the embedded store can tell.
     pub(crate) async fn kept_per_event(&self) -> anyhow::Result<Option<f64>> {
         let Some(folder) = &self.folder else { return Ok(None) };
@@ -134,7 +144,8 @@ impl Scene {
         for app in [event.app, store.fresh_id()] {
             narrowed(&lists, format!("app={app}"));
         }
-        for event_type in ["message.received", "conversation.resolved"] {
+        // What is everywhere, what is only among the oldest, and what is nowhere.
+        for event_type in ["message.received", "conversation.created", "conversation.resolved"] {
             narrowed(&["events"], format!("type={event_type}"));
         }
         for source in event.source.into_iter().chain([store.fresh_id()]) {

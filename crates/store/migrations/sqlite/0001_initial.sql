@@ -158,6 +158,15 @@ CREATE TABLE deliveries (
     replayed_by INTEGER
 ) STRICT;
 
+-- Which values occur in which block of a table (src/blocks.rs).
+CREATE TABLE blocks (
+    kind INTEGER NOT NULL,
+    value INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    PRIMARY KEY (kind, value, first)
+) STRICT, WITHOUT ROWID;
+
 -- Each try of a delivery or a send.
 CREATE TABLE attempts (
     owner INTEGER NOT NULL,
@@ -257,6 +266,8 @@ CREATE INDEX idempotency_made ON idempotency (made_at);
 CREATE INDEX parked_at ON parked (parked_at);
 CREATE INDEX sends_due ON sends (account, due_at, id) WHERE state = 0 AND due_at IS NOT NULL;
 CREATE INDEX sends_leased ON sends (due_at) WHERE state = 1;
+CREATE INDEX blocks_first ON blocks (kind, first);
+CREATE INDEX sends_conversation ON sends (conversation, id) WHERE conversation IS NOT NULL;
 CREATE INDEX sends_line ON sends (line, id) WHERE state <= 1;
 CREATE INDEX turns_even ON turns (even_ns);
 CREATE INDEX sends_open ON sends (state, id) WHERE state <> 2;

@@ -113,11 +113,14 @@ fn of_what_was_done() -> Each {
         all,
         SendFilter { app: APP, ..all },
         SendFilter { account: ACCOUNT, ..all },
-        SendFilter { conversation: Some(ConversationId::from_raw(1)), ..all },
         SendFilter { state: Some(SendState::Taken), ..all },
     ];
     let mut each: Each = along_rows.into_iter().map(|filter| (filter.listing(), ROWS)).collect();
-    let dead = SendFilter { state: Some(SendState::Dead), account: ACCOUNT, ..all };
+    let conversation = Some(ConversationId::from_raw(1));
+    let of_conversation = SendFilter { conversation, account: ACCOUNT, ..all };
+    let along = "USING INDEX sends_conversation (conversation=? AND id>? AND id<?)";
+    each.push((of_conversation.listing(), along));
+    let dead = SendFilter { conversation, state: Some(SendState::Dead), account: ACCOUNT, ..all };
     each.push((dead.listing(), "USING INDEX sends_open (state=? AND id>? AND id<?)"));
     let (actor, action) = (Some(Who::Token(TokenId::from_raw(1))), Some("endpoint.*".to_owned()));
     each.push((AuditFilter { app: APP, actor, action, span: Span::default() }.listing(), ROWS));

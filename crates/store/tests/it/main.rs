@@ -3,6 +3,7 @@
 mod access;
 mod arriving;
 mod auditing;
+mod blocks;
 mod claiming;
 mod clocks;
 mod conversing;
