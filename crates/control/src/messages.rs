@@ -8,15 +8,12 @@ use model::id::{AccountId, ConversationId, SendId};
 use model::page::{Page, PageRequest};
 use model::send::{OutgoingBody, OutgoingMessage, OwedSend, ReadMark, Recipient};
 use model::source::{Account, Source};
-use platforms::platform::Sender;
+use platforms::platform::{Platform, Sender};
 use platforms::registry;
 pub use store::sends::SendFilter;
 use store::sends::{CalledOff, NewSend, Queued};
 
 use crate::{Action, Actor, Control, Error, Words};
-
-/// The platform that takes free messages only within 24 hours of the contact's last.
-const WINDOWED_PLATFORM: &str = "whatsapp";
 
 /// Messages out.
 pub struct Messages<'c>(&'c Control);
@@ -57,9 +54,10 @@ impl Messages<'_> {
         };
         let account = self.account(actor, new.from.as_deref(), conversation.as_ref()).await?;
         let source = self.source(&account)?;
+        let platform = registry::find(&source.platform).ok_or(Error::NotFound("platform"))?;
         let to = match (new.to, &conversation) {
             (Some(to), _) => to,
-            (None, Some(conversation)) => self.recipient(conversation).await?,
+            (None, Some(conversation)) => self.recipient(platform, conversation).await?,
             (None, None) => {
                 return Err(Error::invalid("to", Words::new("say who gets it", "indica quién lo recibe")));
             }
@@ -73,12 +71,12 @@ impl Messages<'_> {
         }
         let conversation = match conversation {
             Some(conversation) => Some(conversation),
-            None => self.0.store.conversations().with(account.app, account.id, names(&to)).await?,
+            None => self.0.store.conversations().with(account.app, account.id, names(platform, &to)).await?,
         };
         let message = OutgoingMessage { to, reply_to: new.reply_to, body: new.body };
-        self.compose(&source, &account, &message)?;
+        self.compose(platform, &source, &account, &message)?;
         if !new.override_window {
-            self.check_window(&source, conversation.as_ref(), &message.body)?;
+            self.check_window(platform, conversation.as_ref(), &message.body)?;
         }
         let key = new.key.map(|key| (actor.caller(), key));
         let conversation = conversation.map(|conversation| conversation.id);
@@ -226,9 +224,13 @@ impl Messages<'_> {
     }
 
     /// How the platform calls the contact of a conversation.
-    async fn recipient(&self, conversation: &Conversation) -> Result<Recipient, Error> {
+    async fn recipient(
+        &self,
+        platform: &dyn Platform,
+        conversation: &Conversation,
+    ) -> Result<Recipient, Error> {
         let contact = self.0.store.conversations().contact(conversation.contact).await?;
-        recipient(&contact.identifiers).ok_or_else(|| {
+        recipient(platform, &contact.identifiers).ok_or_else(|| {
             let words = Words::new(
                 "the contact has no address: say who gets it",
                 "el contacto no tiene dirección: indica quién lo recibe",
@@ -238,8 +240,13 @@ impl Messages<'_> {
     }
 
     /// Makes the call, and makes no use of it: whatever the platform cannot send is known here.
-    fn compose(&self, source: &Source, account: &Account, message: &OutgoingMessage) -> Result<(), Error> {
-        let platform = registry::find(&source.platform).ok_or(Error::NotFound("platform"))?;
+    fn compose(
+        &self,
+        platform: &dyn Platform,
+        source: &Source,
+        account: &Account,
+        message: &OutgoingMessage,
+    ) -> Result<(), Error> {
         let correlation = SendId::from_raw(0).to_string();
         let sender =
             Sender { source, account: &account.address, correlation: &correlation, now: self.0.now() };
@@ -249,17 +256,16 @@ impl Messages<'_> {
 
     fn check_window(
         &self,
-        source: &Source,
+        platform: &dyn Platform,
         conversation: Option<&Conversation>,
         body: &OutgoingBody,
     ) -> Result<(), Error> {
-        let is_free = source.platform != WINDOWED_PLATFORM
-            || matches!(body, OutgoingBody::Template { .. } | OutgoingBody::Read { .. });
-        let ends_at = conversation.and_then(Conversation::window_ends_at);
-        if is_free || ends_at.is_some_and(|end| self.0.now() < end) {
-            Ok(())
-        } else {
-            Err(Error::WindowClosed)
+        let is_free = matches!(body, OutgoingBody::Template { .. } | OutgoingBody::Read { .. });
+        let Some(window) = platform.window().filter(|_| !is_free) else { return Ok(()) };
+        let wrote_at = conversation.and_then(|conversation| conversation.last_inbound_at);
+        match wrote_at.is_some_and(|at| self.0.now() < at.plus(window)) {
+            true => Ok(()),
+            false => Err(Error::WindowClosed),
         }
     }
 }
@@ -275,23 +281,27 @@ fn several(field: &str) -> Error {
 }
 
 /// How a contact is written to, by what they are known by: the surest way first.
-fn recipient(identifiers: &[(String, String)]) -> Option<Recipient> {
+fn recipient(platform: &dyn Platform, identifiers: &[(String, String)]) -> Option<Recipient> {
     let named =
         |wanted: &str| identifiers.iter().find(|(kind, _)| kind == wanted).map(|(_, value)| value.clone());
-    let address =
-        ["group", "wa_id", "phone", "jid", "lid"].into_iter().find_map(named).map(Recipient::Address);
+    let address = platform.addressed_by().iter().copied().find_map(named).map(Recipient::Address);
     address.or_else(|| named("bsuid").map(|bsuid| Recipient::Bsuid { bsuid }))
 }
 
+/// Sorts of identifier that are a phone number: its digits, however it is typed.
+const NUMBERS: [&str; 2] = ["wa_id", "phone"];
+
 /// What the contact behind a recipient may be known by.
-fn names(to: &Recipient) -> Vec<Identifier> {
+fn names(platform: &dyn Platform, to: &Recipient) -> Vec<Identifier> {
     match to {
         Recipient::Bsuid { bsuid } => vec![Identifier::new("bsuid", bsuid)],
         Recipient::Address(address) => {
             let digits: String = address.chars().filter(char::is_ascii_digit).collect();
-            let kinds = ["wa_id", "phone"].map(|kind| Identifier::new(kind, &digits));
-            let whole = ["jid", "lid", "group"].map(|kind| Identifier::new(kind, address));
-            kinds.into_iter().filter(|name| !name.value.is_empty()).chain(whole).collect()
+            let named = |kind: &&'static str| match NUMBERS.contains(kind) {
+                true => Identifier::new(*kind, &digits),
+                false => Identifier::new(*kind, address),
+            };
+            platform.addressed_by().iter().map(named).filter(|name| !name.value.is_empty()).collect()
         }
     }
 }
@@ -304,14 +314,16 @@ mod tests {
     fn a_contact_is_written_to_by_number_and_by_user_id_only_without_one() {
         let pair = |kind: &str, value: &str| (kind.to_owned(), value.to_owned());
         let known = [pair("bsuid", "US.1"), pair("wa_id", "15550000001")];
-        assert_eq!(recipient(&known), Some(Recipient::Address("15550000001".to_owned())));
-        assert_eq!(recipient(&known[..1]), Some(Recipient::Bsuid { bsuid: "US.1".to_owned() }));
-        assert_eq!(recipient(&[pair("username", "ana")]), None);
+        let platform = registry::find("whatsapp").expect("a platform");
+        assert_eq!(recipient(platform, &known), Some(Recipient::Address("15550000001".to_owned())));
+        assert_eq!(recipient(platform, &known[..1]), Some(Recipient::Bsuid { bsuid: "US.1".to_owned() }));
+        assert_eq!(recipient(platform, &[pair("username", "ana")]), None);
     }
 
     #[test]
     fn a_number_finds_its_contact_however_it_is_typed() {
-        let found = names(&Recipient::Address("+1 (555) 000-0001".to_owned()));
+        let platform = registry::find("whatsapp").expect("a platform");
+        let found = names(platform, &Recipient::Address("+1 (555) 000-0001".to_owned()));
         assert!(found.contains(&Identifier::new("wa_id", "15550000001")));
     }
 }

@@ -81,11 +81,11 @@ impl DeliveryLane {
             return Err("the content of the event is no longer kept: it cannot be delivered".to_owned());
         }
         let routing = self.store.routing();
-        let PassedOn { body, content_type, signed } = match endpoint.format {
+        let PassedOn { body, content_type, headers: own } = match endpoint.format {
             Format::Standard => PassedOn {
                 body: Bytes::from(envelope::standard(claimed, &routing)),
                 content_type: "application/json".to_owned(),
-                signed: Vec::new(),
+                headers: Vec::new(),
             },
             Format::Platform => original::pass_on(claimed, &routing, now)?,
         };
@@ -97,7 +97,7 @@ impl DeliveryLane {
             on_behalf_of: endpoint.app,
             method: Method::POST,
             url: endpoint.url.clone(),
-            headers: original::with_signed(headers, signed),
+            headers: original::with_signed(headers, own),
             body,
             allow_http: endpoint.allow_http,
         })

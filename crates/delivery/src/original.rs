@@ -17,8 +17,8 @@ pub(crate) struct PassedOn {
     pub(crate) body: Bytes,
     /// Its media type, as it was sent with.
     pub(crate) content_type: String,
-    /// The headers of the platform's own scheme.
-    pub(crate) signed: Vec<(String, String)>,
+    /// The headers of the platform's own scheme, and those that say what the request is about.
+    pub(crate) headers: Vec<(String, String)>,
 }
 
 /// Makes the request, or says why it can never be made.
@@ -46,9 +46,14 @@ pub(crate) fn pass_on(claimed: &Claimed, routing: &Routing, now: Timestamp) -> R
         }
     };
     let id = claimed.event.id.to_string();
+    let told = platform
+        .told_in()
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), original.header(name)?.to_owned())));
     let signed = platform.sign(source, &ToSign { keys: &keys, id: &id, body: &body, now });
-    let content_type = original.content_type.clone().unwrap_or_else(|| "application/json".to_owned());
-    Ok(PassedOn { body, content_type, signed })
+    let headers = with_signed(told.collect(), signed);
+    let content_type = original.header("content-type").unwrap_or("application/json").to_owned();
+    Ok(PassedOn { body, content_type, headers })
 }
 
 /// Whether the endpoint wants what came on an account of its app. Its own event's account it gets whatever became of its

@@ -66,7 +66,7 @@ impl Reply {
     }
 }
 
-/// A call to a platform: what to send where. Its `Debug` form hides header values, which hold tokens.
+/// A call to a platform: what to send where. Its `Debug` form hides header values and paths, which hold tokens.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Call {
     /// The method.
@@ -92,7 +92,8 @@ impl Call {
 
 impl fmt::Debug for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} ({} bytes)", self.method, self.url, self.body.len())
+        let host = self.url.split_once("://").and_then(|(_, rest)| rest.split(['/', '?']).next());
+        write!(f, "{} {} ({} bytes)", self.method, host.unwrap_or_default(), self.body.len())
     }
 }
 

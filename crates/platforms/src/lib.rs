@@ -2,17 +2,26 @@
 //!
 //! Start with [`platform::Platform`], what an adapter must know; [`registry`] lists the adapters there are.
 
+mod choices;
 mod credential;
 #[cfg(test)]
 mod fixture;
 pub mod generic;
+pub mod github;
+mod header_mac;
 pub mod http;
+pub mod instagram;
 mod json;
+pub mod messenger;
+mod meta;
 pub mod platform;
 mod pointer;
 pub mod proof;
 pub mod registry;
 mod settings;
+pub mod shopify;
 pub mod standard_webhooks;
+pub mod stripe;
+pub mod telegram;
 pub mod whatsapp;
 pub mod whatzme;

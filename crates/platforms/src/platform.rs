@@ -62,14 +62,33 @@ pub trait Platform: Sync {
         Narrowed::Whole
     }
 
+    /// Headers in which the platform says what a request is about: an endpoint of format `platform` gets them as they came.
+    fn told_in(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Signs a body in the platform's scheme for an endpoint: the headers to send with it.
     fn sign(&self, source: &Source, what: &ToSign<'_>) -> Vec<(String, String)>;
 
     /// The call that sends this message, or why the platform cannot.
-    fn compose(&self, sender: &Sender<'_>, message: &OutgoingMessage) -> Result<Call, Unsupported>;
+    fn compose(&self, _sender: &Sender<'_>, _message: &OutgoingMessage) -> Result<Call, Unsupported> {
+        Err(Unsupported(format!("a {} source cannot send messages", self.kind())))
+    }
 
     /// What the platform's answer to that call means.
-    fn interpret(&self, source: &Source, answer: &Answer) -> Interpreted;
+    fn interpret(&self, _source: &Source, _answer: &Answer) -> Interpreted {
+        Interpreted::of(Outcome::Refused(format!("a {} source cannot send messages", self.kind())))
+    }
+
+    /// Which sorts of identifier a contact can be written to by, the surest first.
+    fn addressed_by(&self) -> &'static [&'static str] {
+        &["group", "wa_id", "phone", "jid", "lid"]
+    }
+
+    /// How long after a contact's last message the platform takes free ones; `None` where it sets no such window.
+    fn window(&self) -> Option<Duration> {
+        None
+    }
 
     /// How fast one account may send; `None` where the platform sets no limit.
     fn pace(&self, _source: &Source) -> Option<Pace> {
@@ -139,6 +158,13 @@ pub struct Interpreted {
     pub message_id: Option<String>,
     /// The account itself is refused (its token, its payment, a ban): nothing more should leave it.
     pub account_stopped: bool,
+}
+
+impl Interpreted {
+    /// An outcome that names no message, and says nothing of the account.
+    pub(crate) fn of(outcome: Outcome) -> Interpreted {
+        Interpreted { outcome, message_id: None, account_stopped: false }
+    }
 }
 
 /// How fast one account may send.

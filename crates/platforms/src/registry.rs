@@ -10,6 +10,12 @@ pub static PLATFORMS: &[&dyn Platform] = &[
     &crate::whatzme::WhatzMe,
     &crate::generic::Generic,
     &crate::standard_webhooks::StandardWebhooks,
+    &crate::telegram::Telegram,
+    &crate::messenger::Messenger,
+    &crate::instagram::Instagram,
+    &crate::stripe::Stripe,
+    &crate::github::GitHub,
+    &crate::shopify::Shopify,
 ];
 
 /// A body without the credentials its platform puts into it. Where the platform is not known any more, every

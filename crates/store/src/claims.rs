@@ -48,19 +48,27 @@ impl Claimed {
     /// How much memory its content takes, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         let content = self.event.content.as_ref().map_or(0, |content| content.len());
-        content + self.original.as_ref().map_or(0, |original| original.body.len())
+        content + self.original.as_ref().map_or(0, |original| original.body.len() + original.headers.len())
     }
 }
 
 /// The request an event came in, byte for byte.
 #[derive(Clone, Debug)]
 pub struct Original {
-    /// The media type it was sent with.
-    pub content_type: Option<String>,
+    /// The headers that were kept, one `name: value` a line.
+    pub headers: String,
     /// The body.
     pub body: Bytes,
     /// Where something of the event's app came in it. Read for endpoints of format `platform` only.
     pub places: Vec<Place>,
+}
+
+impl Original {
+    /// The value of a header, if it was kept.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut pairs = self.headers.lines().filter_map(|line| line.split_once(": "));
+        pairs.find(|(held, _)| held.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
 }
 
 /// Where the events of an app came in a request.
@@ -203,13 +211,8 @@ async fn places_of(tx: &mut Tx, receipt: ReceiptId, app: AppId) -> Result<Vec<Pl
 }
 
 fn original(row: &Row, places: Vec<Place>) -> Result<(Original, bool), Error> {
-    let headers = row.text(0)?;
-    let content_type = headers
-        .lines()
-        .filter_map(|line| line.split_once(": "))
-        .find(|(name, _)| name.eq_ignore_ascii_case("content-type"))
-        .map(|(_, value)| value.to_owned());
+    let headers = row.text(0)?.to_owned();
     let body = Bytes::copy_from_slice(row.bytes(1)?);
     let is_intact = check_of(&body) == row.int(2)?;
-    Ok((Original { content_type, body, places }, is_intact))
+    Ok((Original { headers, body, places }, is_intact))
 }

@@ -129,8 +129,8 @@ impl Stage {
             assert_eq!(passed.content_type, "application/json; charset=utf-8");
             let mac =
                 platforms::proof::mac(platforms::proof::Hash::Sha256, BOT_SECRET.as_bytes(), &[&passed.body]);
-            assert!(passed.signed[0].1.starts_with("sha256="), "{:?}", passed.signed);
-            assert_eq!(passed.signed[0].1.trim_start_matches("sha256="), hex(&mac));
+            assert!(passed.headers[0].1.starts_with("sha256="), "{:?}", passed.headers);
+            assert_eq!(passed.headers[0].1.trim_start_matches("sha256="), hex(&mac));
             bodies.push(String::from_utf8(passed.body.to_vec())?);
         }
         Ok(bodies)
@@ -283,7 +283,7 @@ async fn the_id_of_a_standard_webhook_is_the_events_and_is_there_once() -> anyho
         let passed = pass_on(&claimed, &stage.store.routing(), now).map_err(anyhow::Error::msg)?;
         let id = claimed.event.id.to_string();
         let ours = crate::signature::headers(&claimed.endpoint.keys, &id, now, &passed.body);
-        let mut headers = with_signed(ours.clone(), passed.signed);
+        let mut headers = with_signed(ours.clone(), passed.headers);
         headers.sort();
         let mut expected = ours;
         expected.sort();

@@ -14,13 +14,11 @@ mod verify;
 
 use bytes::Bytes;
 use model::event::NewEvent;
-use model::retry::Outcome;
-use model::send::OutgoingMessage;
 use model::source::Source;
 
 use self::settings::{Plan, Scheme, UrlToken};
-use crate::http::{Answer, Call, Incoming, Reply};
-use crate::platform::{CredentialPlace, Interpreted, Platform, Sender, ToSign, Unreadable, Unsupported};
+use crate::http::{Incoming, Reply};
+use crate::platform::{CredentialPlace, Platform, ToSign, Unreadable};
 use crate::proof::{Rejection, Verified};
 
 /// The name in the registry.
@@ -83,18 +81,6 @@ impl Platform for Generic {
             Scheme::Header { name, prefix } => vec![(name.to_owned(), format!("{prefix}{}", key.expose()))],
             Scheme::Authorization(credential) => credential.shown(key).into_iter().collect(),
             Scheme::UrlToken(_) | Scheme::Unsigned => Vec::new(),
-        }
-    }
-
-    fn compose(&self, _sender: &Sender<'_>, _message: &OutgoingMessage) -> Result<Call, Unsupported> {
-        Err(Unsupported("a generic source cannot send messages".to_owned()))
-    }
-
-    fn interpret(&self, _source: &Source, _answer: &Answer) -> Interpreted {
-        Interpreted {
-            outcome: Outcome::Refused("a generic source cannot send messages".to_owned()),
-            message_id: None,
-            account_stopped: false,
         }
     }
 }

@@ -6,12 +6,10 @@ mod tests;
 mod verify;
 
 use model::event::NewEvent;
-use model::retry::Outcome;
-use model::send::OutgoingMessage;
 use model::source::Source;
 
-use crate::http::{Answer, Call, Incoming};
-use crate::platform::{Interpreted, Platform, Sender, ToSign, Unreadable, Unsupported};
+use crate::http::Incoming;
+use crate::platform::{Platform, ToSign, Unreadable};
 use crate::proof::{Rejection, Verified};
 
 /// The name in the registry.
@@ -40,17 +38,5 @@ impl Platform for StandardWebhooks {
     /// Signs with `v1`, once for each key.
     fn sign(&self, _source: &Source, what: &ToSign<'_>) -> Vec<(String, String)> {
         verify::sign(what)
-    }
-
-    fn compose(&self, _sender: &Sender<'_>, _message: &OutgoingMessage) -> Result<Call, Unsupported> {
-        Err(Unsupported("a Standard Webhooks source cannot send messages".to_owned()))
-    }
-
-    fn interpret(&self, _source: &Source, _answer: &Answer) -> Interpreted {
-        Interpreted {
-            outcome: Outcome::Refused("a Standard Webhooks source cannot send messages".to_owned()),
-            message_id: None,
-            account_stopped: false,
-        }
     }
 }

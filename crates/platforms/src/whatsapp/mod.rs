@@ -4,10 +4,10 @@ pub mod errors;
 mod interactive;
 mod parse;
 mod send;
-mod verify;
 
 use std::time::Duration;
 
+use model::conversation::SERVICE_WINDOW;
 use model::event::NewEvent;
 use model::send::OutgoingMessage;
 use model::source::{SecretRole, Source};
@@ -15,7 +15,7 @@ use model::source::{SecretRole, Source};
 use crate::http::{Answer, Call, Incoming, Reply};
 use crate::platform::{Interpreted, Narrowed, Pace, Platform, Sender, ToSign, Unreadable, Unsupported};
 use crate::proof::{Rejection, Verified};
-use crate::settings;
+use crate::{meta, settings};
 
 /// Every setting there is; the guide page explains them.
 const SETTINGS: [&str; 6] =
@@ -52,11 +52,11 @@ impl Platform for WhatsApp {
     }
 
     fn verify<'r>(&self, source: &Source, request: &'r Incoming) -> Result<Verified<'r>, Rejection> {
-        verify::verify(source, request)
+        meta::verify(source, request)
     }
 
     fn handshake(&self, _source: &Source, request: &Verified<'_>) -> Option<Reply> {
-        verify::handshake(request.request())
+        meta::handshake(request.request())
     }
 
     fn parse(&self, source: &Source, request: &Verified<'_>) -> Result<Vec<NewEvent>, Unreadable> {
@@ -64,7 +64,7 @@ impl Platform for WhatsApp {
     }
 
     fn sign(&self, _source: &Source, what: &ToSign<'_>) -> Vec<(String, String)> {
-        verify::sign(what)
+        meta::sign(what)
     }
 
     fn sends_to<'s>(&self, source: &'s Source) -> Option<&'s str> {
@@ -81,6 +81,10 @@ impl Platform for WhatsApp {
 
     fn interpret(&self, _source: &Source, answer: &Answer) -> Interpreted {
         errors::interpret(answer)
+    }
+
+    fn window(&self) -> Option<Duration> {
+        Some(SERVICE_WINDOW)
     }
 
     fn pace(&self, source: &Source) -> Option<Pace> {
@@ -114,4 +118,4 @@ fn secrets_are_trimmed(source: &Source) -> Result<(), String> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

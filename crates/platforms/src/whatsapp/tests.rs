@@ -3,12 +3,12 @@
 use super::*;
 
 /// A source with these secrets and settings.
-pub(super) fn source(secrets: &[(SecretRole, &str)], settings: &serde_json::Value) -> Source {
+pub(crate) fn source(secrets: &[(SecretRole, &str)], settings: &serde_json::Value) -> Source {
     crate::fixture::source("whatsapp", settings, secrets)
 }
 
 /// The secrets of a source that receives and sends.
-pub(super) const SECRETS: [(SecretRole, &str); 3] = [
+pub(crate) const SECRETS: [(SecretRole, &str); 3] = [
     (SecretRole::Signing, "app-secret-1"),
     (SecretRole::VerifyToken, "abc"),
     (SecretRole::AccessToken, "EAAtoken"),
@@ -66,7 +66,7 @@ fn a_number_keeps_to_metas_limits_or_to_its_own() {
 
 #[test]
 fn a_genuine_request_is_answered_with_exactly_200_and_nothing() {
-    let request = verify::tests::delivery(b"{}", &[]);
+    let request = meta::tests::delivery(b"{}", &[]);
     let verified = crate::proof::by_nothing(&request, crate::proof::Unsigned::SettingSaysSo);
     let reply = WhatsApp.acknowledge(&source(&SECRETS, &serde_json::json!({})), &verified);
     assert_eq!((reply.status, reply.body.len()), (200, 0));

@@ -10,8 +10,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::super::tests::source;
-use super::super::verify::tests::delivery;
 use super::*;
+use crate::meta::tests::delivery;
 
 pub(super) fn read(body: &[u8]) -> Result<Vec<NewEvent>, Unreadable> {
     parse(&source(&[], &json!({})), &delivery(body, &[]))

@@ -3,17 +3,17 @@
 use model::time::Timestamp;
 use serde_json::json;
 
-use super::super::WhatsApp;
-use super::super::tests::{SECRETS, source};
 use super::*;
 use crate::fixture;
+use crate::whatsapp::WhatsApp;
+use crate::whatsapp::tests::{SECRETS, source};
 
 const BODY: &[u8] = br#"{"object":"whatsapp_business_account","entry":[]}"#;
 const GOOD: &str = "sha256=0ca28c0f1996234eb6829e59ad3c11a18161f6eb043943d601e420c312432cdf";
 const GOOD_SHA1: &str = "sha1=eb6072e7a30271eb1e3f4fac9c589e84f3ecc944";
 
 /// A POST of this body with these headers, at a time after those in the fixtures.
-pub(in super::super) fn delivery(body: &[u8], headers: &[(&str, &str)]) -> Incoming {
+pub(crate) fn delivery(body: &[u8], headers: &[(&str, &str)]) -> Incoming {
     let received_at = Timestamp::from_secs(1_790_000_500);
     Incoming { received_at, ..fixture::post(headers, body.to_vec()) }
 }

@@ -1,4 +1,4 @@
-//! Proving a request to be Meta's, its check of our URL, and the same signature for endpoints.
+//! What WhatsApp, Messenger and Instagram have in common: how Meta proves a request, checks our URL, and signs.
 
 use http::Method;
 use model::receipt::Reason;
@@ -12,7 +12,7 @@ const HEADER: &str = "x-hub-signature-256";
 const HEADER_SHA1: &str = "x-hub-signature";
 
 /// Proves a POST by its signature and a GET by its verify token.
-pub(super) fn verify<'r>(source: &Source, request: &'r Incoming) -> Result<Verified<'r>, Rejection> {
+pub(crate) fn verify<'r>(source: &Source, request: &'r Incoming) -> Result<Verified<'r>, Rejection> {
     match request.method {
         Method::POST => delivery(source, request),
         Method::GET => subscription(source, request),
@@ -67,17 +67,17 @@ fn subscription<'r>(source: &Source, request: &'r Incoming) -> Result<Verified<'
 }
 
 /// Echoes the challenge of a GET as text; Meta calls it a number on one page and a text on another.
-pub(super) fn handshake(request: &Incoming) -> Option<Reply> {
+pub(crate) fn handshake(request: &Incoming) -> Option<Reply> {
     let is_check = request.method == Method::GET;
     is_check.then(|| Reply::text(request.query_value("hub.challenge").unwrap_or_default()))
 }
 
 /// The header that proves a body with the current key, as Meta would send it: Meta has one signature a request.
-pub(super) fn sign(what: &ToSign<'_>) -> Vec<(String, String)> {
+pub(crate) fn sign(what: &ToSign<'_>) -> Vec<(String, String)> {
     let mac = what.key().map(|key| proof::mac(Hash::Sha256, key.expose().as_bytes(), &[what.body]));
     let header = mac.map(|mac| (HEADER.to_owned(), format!("sha256={}", hex::encode(mac))));
     header.into_iter().collect()
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

@@ -1,0 +1,124 @@
+//! Facebook Messenger: conversations of pages (platforms.md section 7). Instagram is told in the same shape.
+
+pub(crate) mod errors;
+mod item;
+pub(crate) mod parse;
+pub(crate) mod send;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::time::Duration;
+
+use model::conversation::SERVICE_WINDOW;
+use model::event::NewEvent;
+use model::send::OutgoingMessage;
+use model::source::{SecretRole, Source};
+
+use crate::http::{Answer, Call, Incoming, Reply};
+use crate::platform::{Interpreted, Narrowed, Pace, Platform, Sender, ToSign, Unreadable, Unsupported};
+use crate::proof::{Rejection, Verified};
+use crate::{meta, settings};
+
+/// What differs between Meta's products that share this shape.
+pub(crate) struct Product {
+    /// The name in the registry, and the prefix of events without a name of ours.
+    pub(crate) kind: &'static str,
+    /// What a person is known by.
+    pub(crate) person: &'static str,
+    /// Where its API is.
+    pub(crate) api_base: &'static str,
+    /// The longest text, in bytes.
+    pub(crate) text_bytes_max: usize,
+    /// Whether a reaction can be sent.
+    pub(crate) reacts: bool,
+}
+
+const MESSENGER: Product = Product {
+    kind: "messenger",
+    person: "psid",
+    api_base: "https://graph.facebook.com",
+    text_bytes_max: 2_000,
+    reacts: false,
+};
+const SETTINGS: [&str; 4] = ["app_id", "api_base", "api_version", "messages_per_second"];
+/// Above this the inbox of a page freezes.
+const MESSAGES_PER_SECOND: i64 = 40;
+
+/// The adapter of Messenger.
+pub struct Messenger;
+
+impl Platform for Messenger {
+    fn kind(&self) -> &'static str {
+        MESSENGER.kind
+    }
+
+    fn check(&self, source: &Source) -> Result<(), String> {
+        check(source)
+    }
+
+    fn verify<'r>(&self, source: &Source, request: &'r Incoming) -> Result<Verified<'r>, Rejection> {
+        meta::verify(source, request)
+    }
+
+    fn handshake(&self, _source: &Source, request: &Verified<'_>) -> Option<Reply> {
+        meta::handshake(request.request())
+    }
+
+    fn parse(&self, source: &Source, request: &Verified<'_>) -> Result<Vec<NewEvent>, Unreadable> {
+        parse::parse(&MESSENGER, source, request.request())
+    }
+
+    fn sign(&self, _source: &Source, what: &ToSign<'_>) -> Vec<(String, String)> {
+        meta::sign(what)
+    }
+
+    fn sends_to<'s>(&self, source: &'s Source) -> Option<&'s str> {
+        Some(send::api_base(&MESSENGER, &source.settings))
+    }
+
+    fn narrow(&self, body: &[u8], keep: &dyn Fn(&str) -> bool) -> Narrowed {
+        parse::narrow(body, keep)
+    }
+
+    fn compose(&self, sender: &Sender<'_>, message: &OutgoingMessage) -> Result<Call, Unsupported> {
+        send::compose(&MESSENGER, sender, message)
+    }
+
+    fn interpret(&self, _source: &Source, answer: &Answer) -> Interpreted {
+        errors::interpret(answer)
+    }
+
+    fn addressed_by(&self) -> &'static [&'static str] {
+        &["psid"]
+    }
+
+    fn window(&self) -> Option<Duration> {
+        Some(SERVICE_WINDOW)
+    }
+
+    fn pace(&self, source: &Source) -> Option<Pace> {
+        Some(pace(source))
+    }
+}
+
+/// Says what is wrong with settings and secrets.
+pub(crate) fn check(source: &Source) -> Result<(), String> {
+    settings::known(&source.settings, &SETTINGS)?;
+    settings::text(&source.settings, "app_id")?;
+    settings::number(&source.settings, "messages_per_second", 1..=1000)?;
+    send::check(&source.settings)?;
+    settings::secret_needed(source, SecretRole::Signing, "the App Secret of the Meta app")?;
+    settings::secret_needed(
+        source,
+        SecretRole::VerifyToken,
+        "the verify token that is entered at Meta beside the callback URL",
+    )
+}
+
+/// The pace of a page; people have none of their own.
+pub(crate) fn pace(source: &Source) -> Pace {
+    let rate = source.settings.number("messages_per_second").unwrap_or(MESSAGES_PER_SECOND);
+    let rate = u32::try_from(rate.clamp(1, 1000)).unwrap_or(1);
+    let (interval, burst) = (Duration::from_secs(1) / rate, (rate / 10).max(1));
+    Pace { account_interval: interval, account_burst: burst, pair_interval: interval, pair_burst: burst }
+}

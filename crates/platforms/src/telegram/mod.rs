@@ -1,0 +1,90 @@
+//! Telegram: updates of a bot, messages through the Bot API (platforms.md section 6).
+
+mod content;
+mod parse;
+mod send;
+#[cfg(test)]
+mod tests;
+mod verify;
+
+use std::time::Duration;
+
+use model::event::NewEvent;
+use model::send::OutgoingMessage;
+use model::source::{SecretRole, Source};
+use model::time::Timestamp;
+
+use crate::http::{Answer, Call, Incoming};
+use crate::platform::{Interpreted, Pace, Platform, Sender, ToSign, Unreadable, Unsupported};
+use crate::proof::{Rejection, Verified};
+
+/// The name in the registry, and the prefix of events without a name of ours.
+const KIND: &str = "telegram";
+/// What a chat is known by: a person's, a group's or a channel's number.
+const CHAT: &str = "telegram_chat";
+/// Messages a second that a bot may send, and the shortest time between two to one chat.
+const MESSAGES_PER_SECOND: i64 = 30;
+const CHAT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The adapter of Telegram.
+pub struct Telegram;
+
+impl Platform for Telegram {
+    fn kind(&self) -> &'static str {
+        KIND
+    }
+
+    fn check(&self, source: &Source) -> Result<(), String> {
+        verify::check(source)?;
+        send::check(&source.settings)
+    }
+
+    fn verify<'r>(&self, source: &Source, request: &'r Incoming) -> Result<Verified<'r>, Rejection> {
+        verify::verify(source, request)
+    }
+
+    fn parse(&self, source: &Source, request: &Verified<'_>) -> Result<Vec<NewEvent>, Unreadable> {
+        parse::parse(source, request.request())
+    }
+
+    fn sign(&self, _source: &Source, what: &ToSign<'_>) -> Vec<(String, String)> {
+        verify::sign(what)
+    }
+
+    fn sends_to<'s>(&self, source: &'s Source) -> Option<&'s str> {
+        Some(send::api_base(&source.settings))
+    }
+
+    fn compose(&self, sender: &Sender<'_>, message: &OutgoingMessage) -> Result<Call, Unsupported> {
+        send::compose(sender, message)
+    }
+
+    fn interpret(&self, _source: &Source, answer: &Answer) -> Interpreted {
+        send::interpret(answer)
+    }
+
+    fn addressed_by(&self) -> &'static [&'static str] {
+        &[CHAT]
+    }
+
+    fn pace(&self, source: &Source) -> Option<Pace> {
+        let rate = source.settings.number("messages_per_second").unwrap_or(MESSAGES_PER_SECOND);
+        let rate = u32::try_from(rate.clamp(1, 1000)).unwrap_or(1);
+        Some(Pace {
+            account_interval: Duration::from_secs(1) / rate,
+            account_burst: (rate / 10).max(1),
+            pair_interval: CHAT_INTERVAL,
+            pair_burst: 1,
+        })
+    }
+}
+
+/// The bot's number, which its token begins with: updates do not name the bot they are for.
+fn bot(source: &Source, now: Timestamp) -> Option<String> {
+    let named = source.settings.text("bot").map(str::to_owned);
+    named.or_else(|| {
+        let token = source.secrets(SecretRole::AccessToken, now).next()?.expose();
+        let (bot, _) = token.split_once(':')?;
+        (!bot.is_empty() && bot.bytes().all(|byte| byte.is_ascii_digit())).then(|| bot.to_owned())
+    })
+}
