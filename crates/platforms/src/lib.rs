@@ -4,6 +4,7 @@
 
 mod choices;
 mod credential;
+pub mod discord;
 #[cfg(test)]
 mod fixture;
 pub mod generic;

@@ -13,6 +13,7 @@ pub static PLATFORMS: &[&dyn Platform] = &[
     &crate::telegram::Telegram,
     &crate::messenger::Messenger,
     &crate::instagram::Instagram,
+    &crate::discord::Discord,
     &crate::stripe::Stripe,
     &crate::github::GitHub,
     &crate::shopify::Shopify,

@@ -1,11 +1,13 @@
 //! Plays the platforms, their customers and a bot over real HTTP on loopback, so that the gateway between them can be
 //! shown, tested and measured with no account anywhere.
 //!
-//! [`WhatsApp`] is the platform: customers who write, and the API that takes the answers. [`Bot`] is the endpoint that
+//! [`WhatsApp`] is the platform: customers who write, and the API that takes the answers; [`Chats`] are the APIs of others.
+//! [`Bot`] is the endpoint that
 //! one of the gateway's users would run.
 
 pub mod bot;
 mod call;
+pub mod chats;
 mod log;
 mod reply;
 mod server;
@@ -13,6 +15,7 @@ pub mod switches;
 pub mod whatsapp;
 
 pub use bot::Bot;
+pub use chats::Chats;
 pub use log::TooFew;
 pub use reply::{Replied, Replies};
 pub use whatsapp::WhatsApp;

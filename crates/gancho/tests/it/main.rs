@@ -13,5 +13,6 @@ mod doors;
 mod incoming;
 mod newcomer;
 mod oracles;
+mod platforms;
 mod reference;
 mod storage;
