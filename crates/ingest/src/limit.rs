@@ -90,7 +90,7 @@ pub fn network_of(address: IpAddr) -> IpAddr {
         IpAddr::V6(address) => {
             Ipv6Addr::from_bits(address.to_bits() >> IPV6_NETWORK_BITS << IPV6_NETWORK_BITS).into()
         }
-        address => address,
+        IpAddr::V4(address) => address.into(),
     }
 }
 

@@ -24,5 +24,6 @@ pub mod shopify;
 pub mod standard_webhooks;
 pub mod stripe;
 pub mod telegram;
+pub mod wati;
 pub mod whatsapp;
 pub mod whatzme;

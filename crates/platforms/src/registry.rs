@@ -14,6 +14,7 @@ pub static PLATFORMS: &[&dyn Platform] = &[
     &crate::messenger::Messenger,
     &crate::instagram::Instagram,
     &crate::discord::Discord,
+    &crate::wati::Wati,
     &crate::stripe::Stripe,
     &crate::github::GitHub,
     &crate::shopify::Shopify,

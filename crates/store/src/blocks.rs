@@ -126,7 +126,7 @@ impl Blocks<'_> {
             false => Id::<()>::first_at(inner.clock.now().minus(SETTLED)).raw(),
         };
         let read = inner.db.read(move |tx| Box::pin(async move { next(tx, end).await })).await?;
-        inner.db.write(move |tx| Box::pin(write(tx, read.clone()))).await
+        inner.db.write(move |tx| Box::pin(write(tx, read))).await
     }
 }
 

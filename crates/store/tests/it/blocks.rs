@@ -16,8 +16,8 @@ use crate::scene::{Scene, message};
 /// More rows than one page looks at.
 const MANY: usize = 22_000;
 
-fn named(id: String, event_type: &str) -> NewEvent {
-    let mut event = message(&id, "ana");
+fn named(id: &str, event_type: &str) -> NewEvent {
+    let mut event = message(id, "ana");
     (event.party, event.event_type) = (None, EventType::new(event_type).expect("an event type"));
     event
 }
@@ -26,7 +26,7 @@ fn named(id: String, event_type: &str) -> NewEvent {
 async fn fill(scene: &Scene, source: &Arc<Source>, count: usize, event_type: impl Fn(usize) -> &'static str) {
     let numbers: Vec<usize> = (0..count).collect();
     for some in numbers.chunks(1_000) {
-        let events = some.iter().map(|n| named(format!("{}.{n}", source.id), event_type(*n))).collect();
+        let events = some.iter().map(|n| named(&format!("{}.{n}", source.id), event_type(*n))).collect();
         scene.receive(source, events).await;
     }
 }
@@ -94,8 +94,9 @@ async fn lists_are_the_same_before_blocks_are_written_and_after() {
         let sources = [scene.source().await, scene.source().await];
         let types = ["message.received", "message.read", "message.sent", "message.edited"];
         // Some all over, some in places, one never again.
-        let event_type =
-            |n: usize| types[usize::from(n % 3 == 0) + usize::from(n % 1_500 < 40) + usize::from(n == 0)];
+        let event_type = |n: usize| {
+            types[usize::from(n.is_multiple_of(3)) + usize::from(n % 1_500 < 40) + usize::from(n == 0)]
+        };
         fill(&scene, &sources[0], 4_000, event_type).await;
         fill(&scene, &sources[1], 3_000, event_type).await;
         let mut filters: Vec<EventFilter> = types.iter().map(|name| of_type(name)).collect();
