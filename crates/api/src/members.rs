@@ -3,17 +3,20 @@
 
 use std::ops::RangeInclusive;
 
-use control::check::{NAME_MAX, OVERLAP_S};
-use control::endpoints::{CONCURRENCY, TIMEOUT_S};
+use control::accounts::ADDRESS_MAX;
+use control::check::{HEADERS_MAX, NAME_MAX, OVERLAP_S, PATH_MAX, URL_MAX};
+use control::endpoints::{CONCURRENCY, SUBSCRIPTION_MAX, TIMEOUT_S};
 use control::replay::MANY_MAX;
-use control::sources::{RATE_PER_SECOND, platforms};
+use control::sources::{NETWORKS_MAX, RATE_PER_SECOND, SECRET_BYTES_MAX, SECRETS_MAX, platforms};
 use model::access::Role;
 use model::conversation::ConversationState;
 use model::delivery::DeliveryState;
 use model::endpoint::{Format, OnDead, Order};
+use model::event::EVENT_TYPE_BYTES_MAX;
 use model::id::{Kind, kind};
 use model::page::LIMIT_MAX;
 use model::receipt::ReceiptState;
+use model::retry::RETRIES_MAX;
 use model::send::SendState;
 use model::source::{SecretRole, UnknownAccounts};
 use serde_json::Value;
@@ -24,7 +27,7 @@ use utoipa::openapi::schema::{
 use utoipa::openapi::{KnownFormat, RefOr};
 
 use crate::page::Cursor;
-use crate::v1::messages::BODIES;
+use crate::v1::outgoing::BODIES;
 
 /// What a text or a number may be.
 enum Fact {
@@ -43,6 +46,16 @@ const KEY: &str = "^[!-~]([ -~]{0,253}[!-~])?$";
 const EVENT_TYPE: &str = r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$";
 /// What a subscription names: an event type, or all below a word, or all.
 const EVENT_PATTERN: &str = r"^(\*|[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*(\.\*)?)$";
+/// An address of the web in ASCII, as a URI is: a name or an address, and maybe a port.
+const URL: &str = r"^(https|http)://([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([/?#][!-~]*)?$";
+/// A path of plain characters, with no part that is empty.
+const PATH: &str = r"^(/[!$&-.0-;=@-\[\]-z|~]+)+$";
+/// The waits of a schedule.
+const WAITS: &str = r"^ *[0-9]+(ms|s|m|h|d) *(, *[0-9]+(ms|s|m|h|d) *)*$";
+/// A network in CIDR notation.
+const NETWORK: &str = "^[0-9A-Fa-f:.]+/[0-9]{1,3}$";
+/// A text in one line that is not empty.
+pub(crate) const LINE_OF_SOME: &str = r"^[^\x00-\x1f\x7f-\x9f]+$";
 /// A text in one line.
 const LINE: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
 /// The versions a change is for.
@@ -62,9 +75,20 @@ pub(crate) fn complete(name: &str, schema: &mut RefOr<Schema>) {
                 if let Some(fact) = fact {
                     fact.tell(schema);
                 }
+                if let Some(most) = most(name, member).filter(|_| is_asked) {
+                    bound(schema, most);
+                }
             }
         }
         RefOr::T(Schema::AllOf(all)) => all.items.iter_mut().for_each(|part| complete(name, part)),
+        RefOr::T(Schema::OneOf(one)) if name == "Schedule" => {
+            for schema in &mut one.items {
+                Fact::Like(WAITS).tell(schema);
+                if let RefOr::T(Schema::Array(waits)) = schema {
+                    waits.max_items = Some(RETRIES_MAX);
+                }
+            }
+        }
         _ => {}
     }
 }
@@ -80,6 +104,9 @@ pub(crate) fn complete_parameter(noun: &str, parameter: &str, schema: &mut RefOr
     }
     if let Some(fact) = plain(noun, parameter).or_else(|| asked(noun, parameter)) {
         fact.tell(schema);
+    }
+    if let Some(most) = most(noun, parameter) {
+        bound(schema, most);
     }
 }
 
@@ -134,9 +161,11 @@ fn asked(of: &str, member: &str) -> Option<Fact> {
         (_, "name") => Fact::Name,
         (_, "types") => Fact::Like(EVENT_PATTERN),
         ("events", "type") => Fact::Like(EVENT_TYPE),
-        (_, "url") => Fact::Like("^https?://"),
-        ("CreateSource" | "UpdateSource", "path") => Fact::Like("^/"),
-        ("audit", "actor" | "action") | (_, "address" | "to") => Fact::Like(LINE),
+        (_, "url") => Fact::Like(URL),
+        ("CreateSource" | "UpdateSource", "path") => Fact::Like(PATH),
+        (_, "allowed_networks") => Fact::Like(NETWORK),
+        ("audit", "actor" | "action") | (_, "address") => Fact::Like(LINE),
+        (_, "to") => Fact::Like(LINE_OF_SOME),
         ("ReplayMany", "limit") => Fact::Within(1..=MANY_MAX as u64),
         (_, "limit") => Fact::Within(1..=u64::from(LIMIT_MAX)),
         (_, "concurrency") => Fact::Within(CONCURRENCY),
@@ -161,6 +190,43 @@ fn asked(of: &str, member: &str) -> Option<Fact> {
     })
 }
 
+/// How long a text may be that is asked for, or how many entries a list or a map may have.
+fn most(of: &str, member: &str) -> Option<usize> {
+    Some(match (of, member) {
+        (_, "url") => URL_MAX,
+        ("CreateSource" | "UpdateSource", "path") => PATH_MAX,
+        ("events", "type") => EVENT_TYPE_BYTES_MAX,
+        ("CreateAccount", "address") => ADDRESS_MAX,
+        ("GivenSecret" | "RotateSecret", "secret") => SECRET_BYTES_MAX,
+        ("CreateEndpoint" | "UpdateEndpoint", "types" | "sources" | "accounts") => SUBSCRIPTION_MAX,
+        (_, "allowed_networks") => NETWORKS_MAX,
+        (_, "secrets") => SECRETS_MAX,
+        (_, "headers") => HEADERS_MAX,
+        _ => return None,
+    })
+}
+
+/// Bounds a text, a list or a map.
+fn bound(schema: &mut RefOr<Schema>, most: usize) {
+    match schema {
+        RefOr::T(Schema::Array(array)) => array.max_items = Some(most),
+        RefOr::T(Schema::Object(object)) if object.additional_properties.is_some() => {
+            object.max_properties = Some(most);
+        }
+        RefOr::T(Schema::Object(object)) if is(object, &Type::String) => object.max_length = Some(most),
+        _ => {}
+    }
+}
+
+/// Whether an object of the document is of this type.
+fn is(object: &Object, wanted: &Type) -> bool {
+    match &object.schema_type {
+        SchemaType::Type(held) => held == wanted,
+        SchemaType::Array(held) => held.contains(wanted),
+        SchemaType::AnyValue => false,
+    }
+}
+
 impl Fact {
     fn tell(&self, schema: &mut RefOr<Schema>) {
         match schema {
@@ -175,17 +241,12 @@ impl Fact {
     }
 
     fn tell_of(&self, object: &mut Object) {
-        let is = |wanted: Type| match &object.schema_type {
-            SchemaType::Type(held) => *held == wanted,
-            SchemaType::Array(held) => held.contains(&wanted),
-            SchemaType::AnyValue => false,
-        };
         match self {
-            Fact::Within(bounds) if is(Type::Integer) => {
+            Fact::Within(bounds) if is(object, &Type::Integer) => {
                 object.minimum = Some(number(*bounds.start()));
                 object.maximum = Some(number(*bounds.end()));
             }
-            _ if !is(Type::String) => {}
+            _ if !is(object, &Type::String) => {}
             // An id has eleven digits of 62, and its number fits 63 bits.
             Fact::Id(prefix) => object.pattern = Some(format!("^{prefix}_[0-9A][0-9A-Za-z]{{10}}$")),
             Fact::Time => object.format = Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)),
@@ -196,7 +257,7 @@ impl Fact {
                 object.pattern = Some(format!(r"^{line}[^\s\x00-\x1f\x7f-\x9f]{line}$"));
             }
             Fact::OneOf(names) => {
-                let null = is(Type::Null).then_some(Value::Null);
+                let null = is(object, &Type::Null).then_some(Value::Null);
                 object.enum_values = Some(names.iter().copied().map(Value::from).chain(null).collect());
             }
             Fact::Within(_) => {}

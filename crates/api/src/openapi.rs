@@ -17,6 +17,7 @@ use crate::members;
 use crate::problem::ProblemView;
 use crate::route::{Route, Shape};
 use crate::router::routes;
+use crate::v1::outgoing;
 
 const JSON: &str = "application/json";
 const PROBLEM_JSON: &str = "application/problem+json";
@@ -34,6 +35,11 @@ pub fn document() -> OpenApi {
         items.entry(route.path).and_modify(|held| held.merge_operations(item.clone())).or_insert(item);
     }
     schemas.iter_mut().for_each(|(name, schema)| members::complete(name, schema));
+    if let Some(RefOr::T(message)) = schemas.get_mut("SendMessage")
+        && let Schema::Object(object) = message
+    {
+        *message = outgoing::told_apart(object);
+    }
     let paths = items.into_iter().fold(PathsBuilder::new(), |paths, (path, item)| paths.path(path, item));
     let bearer = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
     let components =

@@ -8,6 +8,9 @@ use crate::listing::page_of;
 use crate::version::{Expected, Versioned, until_fresh};
 use crate::{Action, Actor, Control, Error, Words, check};
 
+/// The longest address of an account, in bytes.
+pub const ADDRESS_MAX: usize = 200;
+
 /// Accounts.
 pub struct Accounts<'c>(&'c Control);
 
@@ -46,10 +49,10 @@ impl Accounts<'_> {
         actor.must(Action::Configure)?;
         let source = self.0.sources().find(actor, new.source).await?.thing;
         self.0.sources().must_be_unshared(actor, source.id)?;
-        if new.address.len() > 200 || new.address.chars().any(char::is_control) {
+        if new.address.len() > ADDRESS_MAX || new.address.chars().any(char::is_control) {
             let words = Words::new(
-                "an address has at most 200 characters",
-                "una dirección tiene como máximo 200 caracteres",
+                format!("an address has at most {ADDRESS_MAX} characters"),
+                format!("una dirección tiene como máximo {ADDRESS_MAX} caracteres"),
             );
             return Err(Error::invalid("address", words));
         }

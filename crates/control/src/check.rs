@@ -12,9 +12,11 @@ use crate::error::{Error, Words};
 /// The longest name, in characters.
 pub const NAME_MAX: usize = 100;
 /// The longest path of a source, in bytes.
-const PATH_MAX: usize = 200;
+pub const PATH_MAX: usize = 200;
 /// The longest URL, in bytes.
-const URL_MAX: usize = 2_000;
+pub const URL_MAX: usize = 2_000;
+/// The most headers sent along with deliveries.
+pub const HEADERS_MAX: usize = 20;
 /// How long a rotated secret stays good beside its successor, unless the operator says less.
 pub(crate) const OVERLAP_MAX: Duration = Duration::from_secs(24 * 3600);
 /// How many seconds of it an operator may ask for.
@@ -119,9 +121,9 @@ pub(crate) fn url(text: &str, allow_http: bool) -> Result<(), Error> {
     Ok(())
 }
 
-/// Headers to send along: at most twenty, none of ours.
+/// Headers to send along: within their bound, none of ours.
 pub(crate) fn headers(headers: &[(String, String)]) -> Result<(), Error> {
-    at_most(headers, 20, "headers")?;
+    at_most(headers, HEADERS_MAX, "headers")?;
     for (name, value) in headers {
         let lower = name.to_ascii_lowercase();
         let is_header =

@@ -23,7 +23,7 @@ pub const TIMEOUT_S: RangeInclusive<u64> = 1..=60;
 /// What a symmetric secret of Standard Webhooks begins with.
 const SECRET_PREFIX: &str = "whsec_";
 /// The most entries in each list of a subscription.
-const SUBSCRIPTION_MAX: usize = 100;
+pub const SUBSCRIPTION_MAX: usize = 100;
 
 /// Endpoints.
 pub struct Endpoints<'c>(&'c Control);
@@ -112,8 +112,9 @@ impl EndpointSettings {
 
     /// Refuses settings that could not work, in words.
     fn check(&self) -> Result<(), Error> {
-        check::name(&self.name, "name")?;
+        // The name of an endpoint that was given none comes of its URL: what is wrong with that is said of the URL.
         check::url(&self.url, self.allow_http)?;
+        check::name(&self.name, "name")?;
         check::headers(&self.headers)?;
         check::within(u64::from(self.concurrency), CONCURRENCY, "concurrency")?;
         check::within(self.timeout.as_secs(), TIMEOUT_S, "timeout_s")?;

@@ -17,11 +17,11 @@ use crate::{Action, Actor, Control, Error, Words, check};
 /// How many requests a second a source may be limited to.
 pub const RATE_PER_SECOND: RangeInclusive<u64> = 1..=100_000;
 /// The most networks on a source's list.
-const NETWORKS_MAX: usize = 200;
+pub const NETWORKS_MAX: usize = 200;
 /// The most secrets of a source.
-const SECRETS_MAX: usize = 16;
+pub const SECRETS_MAX: usize = 16;
 /// The longest secret, in bytes: a public key in PEM fits.
-const SECRET_BYTES_MAX: usize = 8_192;
+pub const SECRET_BYTES_MAX: usize = 8_192;
 /// How many letters and digits a secret that we make has.
 const MADE_SECRET_LENGTH: usize = 43;
 

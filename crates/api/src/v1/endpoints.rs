@@ -128,6 +128,7 @@ impl Schedule {
 
 /// An endpoint to be made.
 #[derive(Deserialize, ToSchema)]
+#[schema(examples(json!({ "name": "bot", "url": "https://example.com/hook", "types": ["message.*"] })))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateEndpoint {
     /// Whose events it gets; the only app's when absent.

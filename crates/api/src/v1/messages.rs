@@ -9,12 +9,15 @@ use model::id::kind;
 use model::send::{OutgoingBody, OwedSend, ReadMark, Recipient, SendState};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 use utoipa::{IntoParams, ToSchema};
 
 use super::deliveries::AttemptsView;
+use super::outgoing::{BODIES, OutgoingLocation, OutgoingMedia, OutgoingReaction, OutgoingText, json};
 use crate::auth::Caller;
 use crate::body::{Body, Named, Query, id_if, one_of_if};
 use crate::idempotency::Key;
+use crate::members;
 use crate::page::{PageView, span, wanted};
 use crate::problem::Problem;
 
@@ -80,21 +83,6 @@ impl MessageDetail {
     }
 }
 
-/// What a message may hold: each is a type, and the member that says it.
-pub(crate) const BODIES: [&str; 11] = [
-    "text",
-    "image",
-    "video",
-    "audio",
-    "document",
-    "sticker",
-    "template",
-    "interactive",
-    "reaction",
-    "location",
-    "contacts",
-];
-
 /// A message to be sent: `type` names the one member that says what it holds.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -104,6 +92,7 @@ pub(crate) struct SendMessage {
     /// The conversation it belongs to.
     conversation: Option<String>,
     /// Who gets it: a number, jid or chat id, or `{"bsuid": …}`; the conversation's contact when absent.
+    #[schema(schema_with = to)]
     to: Option<Value>,
     /// The platform's id of the message it answers.
     reply_to: Option<String>,
@@ -112,28 +101,22 @@ pub(crate) struct SendMessage {
     override_window: bool,
     /// `text`, `image`, `video`, `audio`, `document`, `sticker`, `template`, `interactive`, `reaction`, `location` or `contacts`.
     r#type: String,
-    /// `{"body", "preview_url"}`.
-    text: Option<Value>,
-    /// `{"id"}` or `{"link"}`, with a `caption`.
-    image: Option<Value>,
-    /// `{"id"}` or `{"link"}`, with a `caption`.
-    video: Option<Value>,
-    /// `{"id"}` or `{"link"}`.
-    audio: Option<Value>,
-    /// `{"id"}` or `{"link"}`, with a `caption` and a `filename`.
-    document: Option<Value>,
-    /// `{"id"}` or `{"link"}`.
-    sticker: Option<Value>,
+    text: Option<OutgoingText>,
+    image: Option<OutgoingMedia>,
+    video: Option<OutgoingMedia>,
+    audio: Option<OutgoingMedia>,
+    document: Option<OutgoingMedia>,
+    sticker: Option<OutgoingMedia>,
     /// A template the platform has approved, in the platform's shape.
-    template: Option<Value>,
+    #[schema(value_type = Option<Object>)]
+    template: Option<Map<String, Value>>,
     /// Buttons or a list, in the platform's shape.
-    interactive: Option<Value>,
-    /// `{"message_id", "emoji"}`.
-    reaction: Option<Value>,
-    /// `{"latitude", "longitude", "name", "address"}`.
-    location: Option<Value>,
+    #[schema(value_type = Option<Object>)]
+    interactive: Option<Map<String, Value>>,
+    reaction: Option<OutgoingReaction>,
+    location: Option<OutgoingLocation>,
     /// Cards of people, in the platform's shape.
-    contacts: Option<Value>,
+    contacts: Option<Vec<Value>>,
 }
 
 impl SendMessage {
@@ -149,17 +132,17 @@ impl SendMessage {
     /// What it holds: the member that `type` names, and no other.
     fn body(self) -> Result<OutgoingBody, Problem> {
         let given = [
-            self.text,
-            self.image,
-            self.video,
-            self.audio,
-            self.document,
-            self.sticker,
-            self.template,
-            self.interactive,
-            self.reaction,
-            self.location,
-            self.contacts,
+            json(self.text),
+            json(self.image),
+            json(self.video),
+            json(self.audio),
+            json(self.document),
+            json(self.sticker),
+            json(self.template),
+            json(self.interactive),
+            json(self.reaction),
+            json(self.location),
+            json(self.contacts),
         ];
         let members: Vec<(&str, Option<Value>)> = BODIES.into_iter().zip(given).collect();
         if !BODIES.contains(&self.r#type.as_str()) {
@@ -178,6 +161,16 @@ impl SendMessage {
         serde_json::from_value(body.into())
             .map_err(|error| Problem::invalid(&self.r#type, Words::untranslated(error.to_string())))
     }
+}
+
+/// The schema of who gets a message.
+fn to() -> Schema {
+    let words =
+        "Who gets it: a number, jid or chat id, or `{\"bsuid\": …}`; the conversation's contact when absent.";
+    let line = || ObjectBuilder::new().schema_type(Type::String).pattern(Some(members::LINE_OF_SOME));
+    let user = ObjectBuilder::new().property("bsuid", line()).required("bsuid");
+    let null = ObjectBuilder::new().schema_type(Type::Null);
+    OneOfBuilder::new().item(line()).item(user).item(null).description(Some(words)).build().into()
 }
 
 fn recipient(value: Value) -> Result<Recipient, Problem> {

@@ -9,6 +9,7 @@ pub(crate) mod deliveries;
 pub(crate) mod endpoints;
 pub(crate) mod events;
 pub(crate) mod messages;
+pub(crate) mod outgoing;
 pub(crate) mod receipts;
 pub(crate) mod sources;
 pub(crate) mod stats;

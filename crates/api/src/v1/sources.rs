@@ -89,6 +89,14 @@ impl SourceView {
 
 /// A source to be made.
 #[derive(Deserialize, ToSchema)]
+#[schema(examples(json!({
+    "platform": "whatsapp",
+    "name": "the shop's number",
+    "secrets": [
+        { "role": "signing", "secret": "the App Secret of the Meta app" },
+        { "role": "verify_token", "secret": "the verify token of the webhook" },
+    ],
+})))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateSource {
     /// Who its events belong to; the only app when absent.
