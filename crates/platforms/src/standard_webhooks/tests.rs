@@ -71,6 +71,14 @@ fn several_signatures_and_several_secrets_need_one_pair_that_fits() {
 }
 
 #[test]
+fn only_so_many_signatures_are_tried() {
+    let wrong = "v1,AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= ";
+    let after =
+        |count: usize| refusal(&with(&[SECRET]), &signed(&format!("{}{SIGNATURE}", wrong.repeat(count))));
+    assert_eq!((after(3), after(4)), (None, Some(Reason::SignatureMalformed)));
+}
+
+#[test]
 fn neighbours_of_the_vector_are_refused() {
     let source = with(&[SECRET]);
     assert!(refusal(&source, &signed(&SIGNATURE.to_lowercase())).is_some());

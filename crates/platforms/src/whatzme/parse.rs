@@ -65,6 +65,11 @@ fn read(envelope: &Envelope<'_>, items: Vec<Value>) -> Result<Vec<NewEvent>, Unr
     let mut events = Vec::new();
     for value in items {
         let value = codechat::translated(&value).unwrap_or(value);
+        // One deletion may name many messages: they are counted before they are made into events.
+        let keys = value.get("keys").and_then(Value::as_array).map_or(0, Vec::len);
+        if events.len() + keys > ITEMS_MAX {
+            return Err(Unreadable::too_many());
+        }
         events.extend(Item::new(envelope, &value).events());
         if events.len() > ITEMS_MAX {
             return Err(Unreadable::too_many());

@@ -158,6 +158,18 @@ fn a_body_of_more_items_than_are_read_is_refused_whole() {
 }
 
 #[test]
+fn a_deletion_of_more_messages_than_are_read_is_refused_before_any_is_made() {
+    let body = |keys: usize| json!({ "event": "messages.delete", "instance": "a", "data": { "keys": vec![json!({}); keys] } });
+    let outcome = |keys| {
+        let source = signing(&json!({}));
+        let request = sealed(&source, post(&[], body(keys).to_string()));
+        let verified = WhatzMe.verify(&source, &request).expect("a signed request");
+        WhatzMe.parse(&source, &verified).map(|events| events.len()).ok()
+    };
+    assert_eq!((outcome(10_000), outcome(10_001)), (Some(10_000), None));
+}
+
+#[test]
 fn a_rotated_secret_stays_good_until_it_retires() {
     let secrets = [(SecretRole::Signing, "fresh"), (SecretRole::Signing, "whatz-secret")];
     let mut source = source("whatzme", &json!({}), &secrets);
