@@ -1,10 +1,13 @@
 //! Reading settings strictly: every key known, every value of its kind, and words that say what to do otherwise.
 
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use http::HeaderName;
 use model::event::EventType;
 use model::source::{SecretRole, Settings, Source};
+
+use crate::proof::TOLERANCE_DEFAULT;
 
 /// First words of event types that mean something to us; what a foreign system says never gets one of them.
 pub(crate) const OUR_WORDS: [&str; 8] =
@@ -88,6 +91,18 @@ pub(crate) fn pointer<'s>(settings: &'s Settings, key: &str) -> Result<Option<&'
             Err(format!("setting \"{key}\" must be a JSON pointer of at most 16 parts, such as /data/id"))
         }
     }
+}
+
+/// How many messages a second may be sent, by `messages_per_second` where it is set.
+pub(crate) fn messages_per_second(settings: &Settings, default: i64) -> u32 {
+    let rate = settings.number("messages_per_second").unwrap_or(default);
+    u32::try_from(rate.clamp(1, 1000)).unwrap_or(1)
+}
+
+/// How far a signed time may be from ours, by `tolerance_s` where it is set.
+pub(crate) fn tolerance(settings: &Settings) -> Duration {
+    let seconds = settings.number("tolerance_s").and_then(|secs| u64::try_from(secs).ok());
+    seconds.map_or(TOLERANCE_DEFAULT, Duration::from_secs)
 }
 
 /// The words that stand before every event type of a foreign system; `default` where none are set.

@@ -17,6 +17,7 @@ use self::parse::Kind;
 use crate::http::{Answer, Call, Incoming, Reply};
 use crate::platform::{Interpreted, Pace, Platform, Sender, ToSign, Unreadable, Unsupported};
 use crate::proof::{Rejection, Verified};
+use crate::settings;
 
 /// The name in the registry, and the prefix of events without a name of ours.
 const KIND: &str = "discord";
@@ -93,8 +94,7 @@ impl Platform for Discord {
     }
 
     fn pace(&self, source: &Source) -> Option<Pace> {
-        let rate = source.settings.number("messages_per_second").unwrap_or(CALLS_PER_SECOND);
-        let rate = u32::try_from(rate.clamp(1, 1000)).unwrap_or(1);
+        let rate = settings::messages_per_second(&source.settings, CALLS_PER_SECOND);
         let (pair_interval, pair_burst) = CHANNEL_PACE;
         let (account_interval, account_burst) = (Duration::from_secs(1) / rate, (rate / 10).max(1));
         Some(Pace { account_interval, account_burst, pair_interval, pair_burst })

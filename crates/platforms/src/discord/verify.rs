@@ -1,8 +1,6 @@
 //! Ed25519 over the time and the body, under the application's public key. Discord tries now and then whether wrong
 //! signatures are refused.
 
-use std::time::Duration;
-
 use http::Method;
 use model::receipt::Reason;
 use model::source::{SecretRole, Source};
@@ -10,7 +8,7 @@ use model::time::Timestamp;
 
 use crate::header_mac::Encoding;
 use crate::http::Incoming;
-use crate::proof::{self, Rejection, TOLERANCE_DEFAULT, Verified};
+use crate::proof::{self, Rejection, Verified};
 use crate::settings;
 
 const SIGNATURE: &str = "x-signature-ed25519";
@@ -46,8 +44,7 @@ pub(super) fn verify<'r>(source: &Source, request: &'r Incoming) -> Result<Verif
     let keys = source.secrets(SecretRole::Signing, request.received_at).filter_map(|text| key(text.expose()));
     let signed = [time.as_bytes(), &request.body].concat();
     let verified = proof::by_ed25519(request, &[signature], keys, &signed)?;
-    let seconds = source.settings.number("tolerance_s").and_then(|secs| u64::try_from(secs).ok());
-    let tolerance = seconds.map_or(TOLERANCE_DEFAULT, Duration::from_secs);
+    let tolerance = settings::tolerance(&source.settings);
     let is_time = time.len() <= 12 && time.bytes().all(|byte| byte.is_ascii_digit());
     let signed_at = time.parse().ok().filter(|_| is_time).map(Timestamp::from_secs);
     proof::near(signed_at.ok_or(Rejection(Reason::SignatureMalformed))?, request.received_at, tolerance)?;

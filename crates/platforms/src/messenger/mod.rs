@@ -117,8 +117,7 @@ pub(crate) fn check(source: &Source) -> Result<(), String> {
 
 /// The pace of a page; people have none of their own.
 pub(crate) fn pace(source: &Source) -> Pace {
-    let rate = source.settings.number("messages_per_second").unwrap_or(MESSAGES_PER_SECOND);
-    let rate = u32::try_from(rate.clamp(1, 1000)).unwrap_or(1);
+    let rate = settings::messages_per_second(&source.settings, MESSAGES_PER_SECOND);
     let (interval, burst) = (Duration::from_secs(1) / rate, (rate / 10).max(1));
     Pace { account_interval: interval, account_burst: burst, pair_interval: interval, pair_burst: burst }
 }

@@ -1,7 +1,5 @@
 //! Standard Webhooks signatures: `v1` (HMAC-SHA256) and `v1a` (Ed25519) over id, time and body.
 
-use std::time::Duration;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use http::Method;
@@ -13,7 +11,7 @@ use model::time::Timestamp;
 use super::KIND;
 use crate::http::Incoming;
 use crate::platform::ToSign;
-use crate::proof::{self, Hash, Rejection, TOLERANCE_DEFAULT, Verified};
+use crate::proof::{self, Hash, Rejection, Verified};
 use crate::settings;
 
 const KEYS: [&str; 2] = ["tolerance_s", "event_prefix"];
@@ -99,8 +97,7 @@ pub(super) fn verify<'r>(source: &Source, request: &'r Incoming) -> Result<Verif
     }
     let signed = Signed::of(request)?;
     let seconds = signed.timestamp.parse().map_err(|_| Rejection(Reason::SignatureMalformed))?;
-    let tolerance = source.settings.number("tolerance_s").and_then(|secs| u64::try_from(secs).ok());
-    let tolerance = tolerance.map_or(TOLERANCE_DEFAULT, Duration::from_secs);
+    let tolerance = settings::tolerance(&source.settings);
     // What is old is not worth the signatures, each of which costs the whole body.
     proof::near(Timestamp::from_secs(seconds), request.received_at, tolerance)?;
     by_any_key(source, request, &signed)

@@ -1,7 +1,5 @@
 //! `Stripe-Signature`: a time, and an HMAC for each secret that is good at Stripe.
 
-use std::time::Duration;
-
 use http::Method;
 use model::receipt::Reason;
 use model::source::{SecretRole, Source};
@@ -10,7 +8,7 @@ use model::time::Timestamp;
 use crate::header_mac::Encoding;
 use crate::http::Incoming;
 use crate::platform::ToSign;
-use crate::proof::{self, Hash, Rejection, TOLERANCE_DEFAULT, Verified};
+use crate::proof::{self, Hash, Rejection, Verified};
 use crate::settings;
 
 const HEADER: &str = "stripe-signature";
@@ -39,8 +37,7 @@ pub(super) fn verify<'r>(source: &Source, request: &'r Incoming) -> Result<Verif
     let keys = source.secrets(SecretRole::Signing, request.received_at).map(|key| key.expose());
     let signed: [&[u8]; 3] = [time.as_bytes(), b".", &request.body];
     let verified = proof::by_mac(request, Hash::Sha256, &signatures, keys, &signed)?;
-    let seconds = source.settings.number("tolerance_s").and_then(|secs| u64::try_from(secs).ok());
-    let tolerance = seconds.map_or(TOLERANCE_DEFAULT, Duration::from_secs);
+    let tolerance = settings::tolerance(&source.settings);
     let signed_at =
         time.parse().map(Timestamp::from_secs).map_err(|_| Rejection(Reason::SignatureMalformed))?;
     proof::near(signed_at, request.received_at, tolerance).map(|()| verified)

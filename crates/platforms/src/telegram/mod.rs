@@ -17,6 +17,7 @@ use model::time::Timestamp;
 use crate::http::{Answer, Call, Incoming};
 use crate::platform::{Interpreted, Pace, Platform, Sender, ToSign, Unreadable, Unsupported};
 use crate::proof::{Rejection, Verified};
+use crate::settings;
 
 /// The name in the registry, and the prefix of events without a name of ours.
 const KIND: &str = "telegram";
@@ -68,8 +69,7 @@ impl Platform for Telegram {
     }
 
     fn pace(&self, source: &Source) -> Option<Pace> {
-        let rate = source.settings.number("messages_per_second").unwrap_or(MESSAGES_PER_SECOND);
-        let rate = u32::try_from(rate.clamp(1, 1000)).unwrap_or(1);
+        let rate = settings::messages_per_second(&source.settings, MESSAGES_PER_SECOND);
         Some(Pace {
             account_interval: Duration::from_secs(1) / rate,
             account_burst: (rate / 10).max(1),

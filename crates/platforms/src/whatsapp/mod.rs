@@ -88,8 +88,7 @@ impl Platform for WhatsApp {
     }
 
     fn pace(&self, source: &Source) -> Option<Pace> {
-        let rate = source.settings.number("messages_per_second").unwrap_or(MESSAGES_PER_SECOND);
-        let rate = u32::try_from(rate.clamp(1, 1000)).unwrap_or(1);
+        let rate = settings::messages_per_second(&source.settings, MESSAGES_PER_SECOND);
         // A burst of a whole second's worth would double the first second; a tenth keeps close to the limit.
         let account_burst = (rate / 10).max(1);
         let (pair_interval, pair_burst) = PAIR;
