@@ -1,5 +1,6 @@
 //! Who asks: a bearer token, before anything else of the request is read. No cookies.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Request, State};
@@ -24,7 +25,8 @@ pub(crate) struct Guard {
 
 /// Lets a request pass whose token works, may do this, and has a turn; says how many turns are left.
 pub(crate) async fn pass(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
-    let caller = match guard.caller(request.headers()).await {
+    let network = request.extensions().get::<Asker>().map(|asker| asker.0);
+    let caller = match guard.caller(request.headers(), network).await {
         Ok(caller) => caller,
         Err(problem) => return problem.into_response(),
     };
@@ -42,10 +44,13 @@ pub(crate) async fn pass(State(guard): State<Guard>, mut request: Request, next:
 }
 
 impl Guard {
-    async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
+    async fn caller(&self, headers: &HeaderMap, network: Option<IpAddr>) -> Result<Caller, Problem> {
         let unknown = || Problem::of(Code::Unauthenticated);
         let text = bearer(headers).ok_or_else(unknown)?;
-        let actor = self.control.tokens().authenticate(text).await?.ok_or_else(unknown)?;
+        let now = self.control.now();
+        let may_look = || self.rates.look(network, now).map_err(|at| at.since(now));
+        let known = self.control.tokens().authenticate(text, may_look).await?;
+        let actor = known.map_err(|wait| Problem::of(Code::TooMany).after(wait))?.ok_or_else(unknown)?;
         actor.must(self.action)?;
         Ok(Caller(actor))
     }
@@ -55,6 +60,10 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
+
+/// The network a request comes from, as far as whoever takes it in knows: bounds what strangers may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker(pub IpAddr);
 
 /// Whoever asks.
 #[derive(Clone)]

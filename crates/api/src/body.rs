@@ -1,6 +1,8 @@
 //! What is read of a request: bodies, queries and ids, with problems that name what is wrong.
 
-use axum::body::Bytes;
+use std::time::Duration;
+
+use axum::body::{self, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use control::Words;
 use http::request::Parts;
@@ -15,14 +17,23 @@ use crate::problem::{Code, Problem};
 /// The largest body that is read, in bytes.
 pub(crate) const BODY_BYTES_MAX: usize = 1024 * 1024;
 
+/// How long a body may take to come.
+const BODY_TIME_MAX: Duration = Duration::from_secs(15);
+
+/// All of a body, within its bounds in bytes and in time.
+pub(crate) async fn read(body: body::Body) -> Result<Bytes, Problem> {
+    let read = tokio::time::timeout(BODY_TIME_MAX, body::to_bytes(body, BODY_BYTES_MAX)).await;
+    read.map_err(|_| Problem::of(Code::TooSlow))?.map_err(|_| Problem::of(Code::TooLarge))
+}
+
 /// A JSON body. No body at all is an empty object, for requests that need not say anything.
 pub(crate) struct Body<T>(pub(crate) T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Body<T>, Problem> {
-        let bytes = Bytes::from_request(request, state).await.map_err(|_| Problem::of(Code::TooLarge))?;
+    async fn from_request(request: Request, _state: &S) -> Result<Body<T>, Problem> {
+        let bytes = read(request.into_body()).await?;
         let bytes: &[u8] = if bytes.is_empty() { b"{}" } else { bytes.trim_ascii_start() };
         // serde would take a list for an object's members in order.
         if !bytes.starts_with(b"{") {

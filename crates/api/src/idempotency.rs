@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::auth::Caller;
-use crate::body::BODY_BYTES_MAX;
+use crate::body;
 use crate::problem::{Code, Problem};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -70,7 +70,7 @@ async fn answer(control: Control, request: Request, next: Next) -> Result<Respon
         return Ok(next.run(Request::from_parts(parts, body)).await);
     };
     let Caller(actor) = Caller::from_request_parts(&mut parts, &()).await?;
-    let body = to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| Problem::of(Code::TooLarge))?;
+    let body = body::read(body).await?;
     let route = format!("{} {}", parts.method, parts.uri);
     match control.idempotency().claim(&actor, &route, &key, &asked(&parts, &body)).await? {
         Claim::Fresh => {}

@@ -18,4 +18,5 @@ mod v1;
 mod version;
 mod whatzme;
 
+pub use crate::auth::Asker;
 pub use crate::router::router;

@@ -3,7 +3,6 @@
 
 use std::ops::RangeInclusive;
 
-use control::accounts::ADDRESS_MAX;
 use control::check::{HEADERS_MAX, NAME_MAX, OVERLAP_S, PATH_MAX, URL_MAX};
 use control::endpoints::{CONCURRENCY, SUBSCRIPTION_MAX, TIMEOUT_S};
 use control::replay::MANY_MAX;
@@ -18,7 +17,7 @@ use model::page::LIMIT_MAX;
 use model::receipt::ReceiptState;
 use model::retry::RETRIES_MAX;
 use model::send::SendState;
-use model::source::{SecretRole, UnknownAccounts};
+use model::source::{ADDRESS_BYTES_MAX, SecretRole, UnknownAccounts};
 use serde_json::Value;
 use utoipa::Number;
 use utoipa::openapi::schema::{
@@ -196,7 +195,7 @@ fn most(of: &str, member: &str) -> Option<usize> {
         (_, "url") => URL_MAX,
         ("CreateSource" | "UpdateSource", "path") => PATH_MAX,
         ("events", "type") => EVENT_TYPE_BYTES_MAX,
-        ("CreateAccount", "address") => ADDRESS_MAX,
+        ("CreateAccount", "address") => ADDRESS_BYTES_MAX,
         ("GivenSecret" | "RotateSecret", "secret") => SECRET_BYTES_MAX,
         ("CreateEndpoint" | "UpdateEndpoint", "types" | "sources" | "accounts") => SUBSCRIPTION_MAX,
         (_, "allowed_networks") => NETWORKS_MAX,

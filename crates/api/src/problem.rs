@@ -32,6 +32,7 @@ pub(crate) enum Code {
     WindowClosed,
     NotGenuine,
     TooLarge,
+    TooSlow,
     TooMany,
     Busy,
     Unavailable,
@@ -41,7 +42,7 @@ pub(crate) enum Code {
 impl Code {
     /// Every code.
     #[cfg(test)]
-    pub(crate) const ALL: [Code; 20] = [
+    pub(crate) const ALL: [Code; 21] = [
         Code::Unauthenticated,
         Code::Forbidden,
         Code::NotFound,
@@ -58,6 +59,7 @@ impl Code {
         Code::WindowClosed,
         Code::NotGenuine,
         Code::TooLarge,
+        Code::TooSlow,
         Code::TooMany,
         Code::Busy,
         Code::Unavailable,
@@ -83,6 +85,7 @@ impl Code {
             Code::WindowClosed => "window_closed",
             Code::NotGenuine => "not_genuine",
             Code::TooLarge => "too_large",
+            Code::TooSlow => "too_slow",
             Code::TooMany => "too_many",
             Code::Busy => "busy",
             Code::Unavailable => "unavailable",
@@ -107,6 +110,7 @@ impl Code {
             | Code::NotGenuine => StatusCode::CONFLICT,
             Code::Stale => StatusCode::PRECONDITION_FAILED,
             Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Code::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Code::TooMany => StatusCode::TOO_MANY_REQUESTS,
             Code::Busy | Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -131,6 +135,7 @@ impl Code {
             Code::WindowClosed => ("the service window is closed", "la ventana de servicio está cerrada"),
             Code::NotGenuine => ("not proven genuine", "no se demostró auténtica"),
             Code::TooLarge => ("too large", "demasiado grande"),
+            Code::TooSlow => ("too slow", "demasiado lenta"),
             Code::TooMany => ("too many requests", "demasiadas peticiones"),
             Code::Busy => ("busy", "ocupado"),
             Code::Unavailable => ("not available now", "no disponible ahora"),
@@ -181,6 +186,10 @@ impl Code {
                 "corrige los secretos de la fuente o libérala como de confianza",
             ),
             Code::TooLarge => ("a body has at most 1 MiB", "un cuerpo tiene como máximo 1 MiB"),
+            Code::TooSlow => (
+                "the body did not come to its end within 15 seconds: send it again",
+                "el cuerpo no terminó de llegar en 15 segundos: envíalo de nuevo",
+            ),
             Code::TooMany => ("come back after Retry-After", "vuelve después de Retry-After"),
             Code::Busy | Code::Unavailable => (
                 "nothing was changed: try again in a moment",

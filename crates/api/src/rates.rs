@@ -1,6 +1,7 @@
-//! How often a token may ask (invariants Q20).
+//! How often an app and a stranger may ask (invariants Q20).
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,11 +13,13 @@ use model::time::Timestamp;
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// Requests a second that one token may make, and how many at once.
+/// Requests a second that the tokens of one app may make together, or one token that is bound to none; and how many at once.
 const REQUESTS_PER_SECOND: u32 = 200;
 /// Replays have a budget of their own: one call a second, so many at once (invariants I9).
 const REPLAY_BURST: u32 = 10;
-/// Tokens whose pace is remembered; one at rest needs no remembering.
+/// Looks into the store for tokens that are not remembered, a second, from one network; so many at once.
+const STRANGERS_PER_SECOND: u32 = 20;
+/// Callers whose pace is remembered; one at rest needs no remembering.
 const PACES_MAX: usize = 10_000;
 
 /// Which budget a request is paid from.
@@ -70,9 +73,18 @@ fn seconds(span: Duration) -> u128 {
     span.as_millis().div_ceil(1000)
 }
 
-/// The paces of tokens.
+/// Whose pace it is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Payer {
+    /// An app, or a token that is bound to none: no two things have the same id.
+    Known(i64, Budget),
+    /// Whoever shows a token that is not remembered, by the network.
+    Stranger(Option<IpAddr>),
+}
+
+/// The paces of everybody who asks.
 #[derive(Debug, Default)]
-pub(crate) struct Rates(Mutex<HashMap<(i64, Budget), Pace>>);
+pub(crate) struct Rates(Mutex<HashMap<Payer, Pace>>);
 
 impl Rates {
     /// Takes a turn, or says when the next one is; and what is left.
@@ -82,14 +94,27 @@ impl Rates {
         budget: Budget,
         now: Timestamp,
     ) -> (Result<(), Timestamp>, Left) {
+        let payer = actor.app.map(|app| app.raw()).or(actor.token.map(|token| token.raw())).unwrap_or(0);
+        let pacing = budget.pacing();
+        self.with(Payer::Known(payer, budget), now, |pace| {
+            let taken = pace.take(pacing, now);
+            (taken, Left { budget, turns: pace.turns(pacing, now), rest: pace.rest(pacing, now) })
+        })
+    }
+
+    /// Takes a turn for a look into the store, or says when the next one is.
+    pub(crate) fn look(&self, network: Option<IpAddr>, now: Timestamp) -> Result<(), Timestamp> {
+        self.with(Payer::Stranger(network), now, |pace| {
+            pace.take(Pacing::per_second(STRANGERS_PER_SECOND), now)
+        })
+    }
+
+    fn with<T>(&self, payer: Payer, now: Timestamp, pay: impl FnOnce(&mut Pace) -> T) -> T {
         let mut paces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if paces.len() >= PACES_MAX {
             paces.retain(|_, pace| !pace.is_rested(now));
         }
-        let caller = actor.token.map_or(0, |token| token.raw());
-        let (pace, pacing) = (paces.entry((caller, budget)).or_default(), budget.pacing());
-        let taken = pace.take(pacing, now);
-        (taken, Left { budget, turns: pace.turns(pacing, now), rest: pace.rest(pacing, now) })
+        pay(paces.entry(payer).or_default())
     }
 }
 

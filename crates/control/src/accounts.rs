@@ -2,14 +2,11 @@
 
 use model::id::{AccountId, AppId, SourceId};
 use model::page::{Page, PageRequest};
-use model::source::Account;
+use model::source::{ACCOUNTS_MAX, ADDRESS_BYTES_MAX, Account};
 
 use crate::listing::page_of;
 use crate::version::{Expected, Versioned, until_fresh};
 use crate::{Action, Actor, Control, Error, Words, check};
-
-/// The longest address of an account, in bytes.
-pub const ADDRESS_MAX: usize = 200;
 
 /// Accounts.
 pub struct Accounts<'c>(&'c Control);
@@ -49,10 +46,10 @@ impl Accounts<'_> {
         actor.must(Action::Configure)?;
         let source = self.0.sources().find(actor, new.source).await?.thing;
         self.0.sources().must_be_unshared(actor, source.id)?;
-        if new.address.len() > ADDRESS_MAX || new.address.chars().any(char::is_control) {
+        if new.address.len() > ADDRESS_BYTES_MAX || new.address.chars().any(char::is_control) {
             let words = Words::new(
-                format!("an address has at most {ADDRESS_MAX} characters"),
-                format!("una dirección tiene como máximo {ADDRESS_MAX} caracteres"),
+                format!("an address has at most {ADDRESS_BYTES_MAX} bytes"),
+                format!("una dirección tiene como máximo {ADDRESS_BYTES_MAX} bytes"),
             );
             return Err(Error::invalid("address", words));
         }
@@ -63,6 +60,7 @@ impl Accounts<'_> {
                 "la fuente ya tiene esta cuenta",
             ));
         }
+        check::room(accounts.iter().filter(|account| account.source == source.id).count(), ACCOUNTS_MAX)?;
         let app = match new.app {
             Some(app) => self.0.apps().owner(actor, Some(app)).await?,
             None => source.app,

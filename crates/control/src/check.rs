@@ -161,6 +161,17 @@ pub(crate) fn overlap_end(asked: Option<Duration>, now: Timestamp) -> Result<Tim
     Ok(now.plus(overlap))
 }
 
+/// Room for one more of what there may be so many of: all of them are kept in memory.
+pub(crate) fn room(count: usize, max: usize) -> Result<(), Error> {
+    if count < max {
+        return Ok(());
+    }
+    Err(Error::Conflict(Words::new(
+        format!("there are {max} of them, which is the most: remove one that is not needed"),
+        format!("hay {max}, que es el máximo: elimina alguno que no haga falta"),
+    )))
+}
+
 /// A list within its bound.
 pub(crate) fn at_most<T>(list: &[T], max: usize, field: &str) -> Result<(), Error> {
     if list.len() <= max {

@@ -20,6 +20,8 @@ use crate::{Action, Actor, Control, Error, Words, check};
 pub const CONCURRENCY: RangeInclusive<u64> = 1..=100;
 /// How many seconds a whole exchange may take.
 pub const TIMEOUT_S: RangeInclusive<u64> = 1..=60;
+/// The most endpoints of an app.
+pub const ENDPOINTS_MAX: usize = 1_000;
 /// What a symmetric secret of Standard Webhooks begins with.
 const SECRET_PREFIX: &str = "whsec_";
 /// The most entries in each list of a subscription.
@@ -136,6 +138,7 @@ impl Endpoints<'_> {
         new.settings.check()?;
         let secret = self.secret(new.secret, new.settings.format)?;
         let app = self.0.apps().owner(actor, new.app).await?;
+        check::room(self.0.store.routing().endpoints_of(app).len(), ENDPOINTS_MAX)?;
         self.check_subscription(app, &new.settings.subscription).await?;
         let mut endpoint = Endpoint::new(self.0.store.fresh_id(), app, "");
         endpoint.keys = vec![Key::current(secret.clone())];
@@ -308,12 +311,15 @@ impl Endpoints<'_> {
 }
 
 /// Refuses to send what is secret elsewhere than before, unless the actor may change secrets: they could have it sent to
-/// themselves. Headers along with a delivery may be secrets, and some platforms' proof is the key itself.
+/// themselves. Headers along with a delivery may be secrets, and some platforms' proof is the key itself: to begin with
+/// that is to send it where it was not sent before, whoever chose the place.
 fn may_send_there(actor: &Actor, before: &EndpointSettings, after: &EndpointSettings) -> Result<(), Error> {
     let origin = |settings: &EndpointSettings| Url::parse(&settings.url).ok().map(|url| url.origin());
     let keeps_header = after.headers.iter().any(|header| before.headers.contains(header));
     let is_elsewhere = origin(before) != origin(after);
-    if is_elsewhere && (keeps_header || after.format == Format::Platform) {
+    let shows_key = after.format == Format::Platform;
+    let is_new = shows_key && before.format != Format::Platform;
+    if is_new || is_elsewhere && (keeps_header || shows_key) {
         return actor.must(Action::ChangeSecrets);
     }
     Ok(())

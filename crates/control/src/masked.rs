@@ -1,6 +1,7 @@
 //! What people are shown of a request that came, and of an answer to one of ours: everything but what proves who somebody is.
 
 use model::delivery::Attempt;
+use model::id::SourceId;
 use model::receipt::Receipt;
 use model::source::Source;
 use platforms::platform::CredentialPlace;
@@ -20,21 +21,40 @@ const CREDENTIALS: [&str; 7] = [
     "x-telegram-bot-api-secret-token",
 ];
 
+/// Headers that hold no credential whoever sends them: what is shown where it is not known who did.
+const PLAIN_HEADERS: [&str; 12] = [
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "date",
+    "host",
+    "transfer-encoding",
+    "user-agent",
+    "x-forwarded-proto",
+    "x-request-id",
+];
+/// The longest part of a path that is shown where it is not known what the path is for, in characters: a word, not a token.
+const WORD_MAX: usize = 16;
+
 /// A receipt without its query, where tokens live, and without a credential in its path.
 pub(crate) fn receipt(source: Option<&Source>, mut receipt: Receipt) -> Receipt {
     let path = receipt.path.split('?').next().unwrap_or_default();
-    receipt.path = source.map_or_else(|| path.to_owned(), |source| masked_path(source, path));
+    receipt.path = source.map_or_else(|| words_of(path), |source| masked_path(source, path));
     receipt
 }
 
-/// What came, without credentials in headers and body. Where the source is not known any more, headers that always hold
-/// one are masked, and every platform's rule for bodies applies.
+/// What came, without credentials in headers and body. Where the source is not known any more, only headers that never hold
+/// one are shown, and every platform's rule for bodies applies.
 pub(crate) fn came(source: Option<&Source>, came: Came) -> Came {
     let place = source.and_then(credential_place);
     let is_credential = |name: &str, value: &str| {
         let in_place =
             matches!(&place, Some(CredentialPlace::Header(header)) if header.eq_ignore_ascii_case(name));
-        CREDENTIALS.contains(&name) || in_place || source.is_some_and(|source| shows_secret(source, value))
+        let is_known = source.map_or(!PLAIN_HEADERS.contains(&name), |source| shows_secret(source, value));
+        CREDENTIALS.contains(&name) || in_place || is_known
     };
     let headers = masked_headers(&came.headers, is_credential);
     let platform = source.map(|source| source.platform.as_str());
@@ -55,6 +75,18 @@ fn masked_headers(lines: &str, is_credential: impl Fn(&str, &str) -> bool) -> St
         headers.extend([name, ": ", value, "\n"]);
     }
     headers
+}
+
+/// The path of a source that is not known: its first parts, if they are words or the id of a source.
+fn words_of(path: &str) -> String {
+    let is_id = |part: &str| part.parse::<SourceId>().is_ok();
+    let is_word = |part: &str| part.chars().count() <= WORD_MAX;
+    let parts = path.split('/').enumerate();
+    let shown = parts.map(|(at, part)| match part {
+        part if part.is_empty() || is_id(part) || (at <= 2 && is_word(part)) => part,
+        _ => MASK,
+    });
+    shown.collect::<Vec<&str>>().join("/")
 }
 
 fn masked_path(source: &Source, path: &str) -> String {
@@ -82,7 +114,7 @@ fn shows_secret(source: &Source, text: &str) -> bool {
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use model::id::{AppId, ReceiptId, SourceId};
+    use model::id::{AppId, ReceiptId};
     use model::receipt::ReceiptState;
     use model::secret::{Key, Secret};
     use model::source::{SecretRole, Settings, SourceSecret, UnknownAccounts};

@@ -16,6 +16,8 @@ use crate::{Action, Actor, Control, Error, Words, check};
 
 /// How many requests a second a source may be limited to.
 pub const RATE_PER_SECOND: RangeInclusive<u64> = 1..=100_000;
+/// The most sources of an app.
+pub const SOURCES_MAX: usize = 1_000;
 /// The most networks on a source's list.
 pub const NETWORKS_MAX: usize = 200;
 /// The most secrets of a source.
@@ -122,6 +124,8 @@ impl Sources<'_> {
         checked(&source)?;
         source.app = self.0.apps().owner(actor, new.app).await?;
         self.stands_apart(actor, &source)?;
+        let held = self.0.store.routing().sources().filter(|other| other.app == source.app).count();
+        check::room(held, SOURCES_MAX)?;
         let store = self.0.acting(actor, Some(source.app), "source.create", &source.id);
         let saved = store.sources().save(source.clone()).await;
         saved.map_err(|error| self.taken(actor, &source, error))?;
@@ -144,7 +148,7 @@ impl Sources<'_> {
             let before = found.thing.clone();
             change.clone().apply(&mut found.thing);
             checked(&found.thing)?;
-            may_send_there(actor, &before, &found.thing)?;
+            may_decide(actor, &before, &found.thing)?;
             self.stands_apart(actor, &found.thing)?;
             self.replace(actor, found, "source.update").await
         })
@@ -257,12 +261,11 @@ impl Sources<'_> {
     }
 }
 
-/// Refuses to send what is secret elsewhere than before, unless the actor may change secrets: they could have it sent to
-/// themselves.
-fn may_send_there(actor: &Actor, before: &Source, after: &Source) -> Result<(), Error> {
-    let to = |source| registry::find(&before.platform).and_then(|platform| platform.sends_to(source));
-    let holds_token = before.secrets.iter().any(|held| held.role == SecretRole::AccessToken);
-    if holds_token && to(before) != to(after) { actor.must(Action::ChangeSecrets) } else { Ok(()) }
+/// Refuses to change what is believed of a source, and where its token is sent, unless the actor may trust: who could
+/// weaken a proof, release what was refused, and set it back, would be as good as the platform.
+fn may_decide(actor: &Actor, before: &Source, after: &Source) -> Result<(), Error> {
+    let is_same = before.settings == after.settings && before.allowed_networks == after.allowed_networks;
+    if is_same { Ok(()) } else { actor.must(Action::Trust) }
 }
 
 /// Who may see the source in the way hears which it is; anybody else hears what they would hear of a path of ours.

@@ -22,6 +22,8 @@ const PREFIX: &str = "gancho_";
 const RANDOM_LENGTH: usize = 43;
 /// How many digits of checksum end it.
 const CHECK_LENGTH: u32 = 6;
+/// The most tokens of an app, and of none.
+const TOKENS_MAX: usize = 1_000;
 /// The longest text that is looked at, in bytes.
 const TEXT_MAX: usize = 200;
 /// How long a token is remembered without asking the store: so long after another node has revoked it, it still works.
@@ -104,26 +106,34 @@ pub fn hash(text: &str) -> [u8; 32] {
 }
 
 impl Tokens<'_> {
-    /// Who shows this text, if it is a token that works.
-    pub async fn authenticate(&self, text: &str) -> Result<Option<Actor>, Error> {
+    /// Who shows this text, if it is a token that works. The store is asked for what looks like one and is not
+    /// remembered, unless `may_look` has something against it, which is passed on.
+    pub async fn authenticate<N>(
+        &self,
+        text: &str,
+        may_look: impl FnOnce() -> Result<(), N>,
+    ) -> Result<Result<Option<Actor>, N>, Error> {
         if text.len() > TEXT_MAX {
-            return Ok(None);
+            return Ok(Ok(None));
         }
         let (hash, now) = (hash(text), self.0.now());
         let is_admin =
             self.0.admin_token_hash.is_some_and(|admin| verify_slices_are_equal(&admin, &hash).is_ok());
         if is_admin {
-            return Ok(Some(Actor::of_this_machine("admin of the configuration")));
+            return Ok(Ok(Some(Actor::of_this_machine("admin of the configuration"))));
         }
         if !is_well_formed(text) {
-            return Ok(None);
+            return Ok(Ok(None));
         }
         let token = match self.0.seen.get(&hash, now) {
             Some(token) => Some(token),
-            None => self.look_up(hash, now).await?,
+            None => match may_look() {
+                Ok(()) => self.look_up(hash, now).await?,
+                Err(not_now) => return Ok(Err(not_now)),
+            },
         };
         let token = token.filter(|token| token.expires_at.is_none_or(|end| now < end));
-        Ok(token.as_ref().map(Actor::with))
+        Ok(Ok(token.as_ref().map(Actor::with)))
     }
 
     /// Makes a token. Returns it with its text, which is shown this once.
@@ -138,6 +148,8 @@ impl Tokens<'_> {
         if let Some(app) = app {
             self.0.apps().get(actor, app).await?;
         }
+        let tokens = self.0.store.access().tokens().await?;
+        check::room(tokens.iter().filter(|token| token.app == app).count(), TOKENS_MAX)?;
         let text = text(&self.0.random);
         let hint = text[text.len() - 4..].to_owned();
         let id = self.0.store.fresh_id();

@@ -51,8 +51,10 @@ pub fn classify(exchange: &Exchange, now: Timestamp) -> Verdict {
         Err(failure) => Verdict {
             outcome: retry(None, failure.words.clone()),
             endpoint: match failure.kind {
-                // A name that cannot be resolved may be our own network's fault; what our guard refuses is our rule.
+                // A name that cannot be resolved may be our own network's fault; what our guard refuses is our rule; and how
+                // many connections we have is our affair.
                 FailureKind::Resolve
+                | FailureKind::Exhausted
                 | FailureKind::NotAllowed
                 | FailureKind::Timeout { phase: Phase::Resolve } => Health::Unclear,
                 _ => Health::Fails,
@@ -111,6 +113,7 @@ mod tests {
     fn a_name_that_cannot_be_resolved_may_be_our_own_fault() {
         let exchange = |kind| Exchange { phases: Phases::default(), peer: None, result: Err(failed(kind)) };
         assert_eq!(verdict(&exchange(FailureKind::Resolve)), (false, Health::Unclear));
+        assert_eq!(verdict(&exchange(FailureKind::Exhausted)), (false, Health::Unclear));
         assert_eq!(verdict(&exchange(FailureKind::Connect)), (false, Health::Fails));
     }
 }

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+/// How many connections may be open at once, unless somebody decides otherwise.
+pub const OPEN_MAX: usize = 2048;
+
 /// The settings of the way out.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -23,6 +26,8 @@ pub struct Config {
     pub tls_timeout: Duration,
     /// How long an unused connection is kept open.
     pub idle_timeout: Duration,
+    /// How many connections may be open at once, in use or not.
+    pub open_max: usize,
     /// How many unused connections are kept open to one host and port.
     pub idle_per_host_max: usize,
 }
@@ -40,7 +45,8 @@ impl Default for Config {
             resolve_timeout: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(3),
             tls_timeout: Duration::from_secs(5),
-            idle_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(20),
+            open_max: OPEN_MAX,
             idle_per_host_max: 32,
         }
     }

@@ -13,6 +13,7 @@ use hyper_util::rt::TokioIo;
 use model::id::AppId;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
@@ -58,6 +59,7 @@ impl Connector {
     {
         let lifetimes = Lifetimes { timeout: config.resolve_timeout, found: FOUND_FOR, missing: MISSING_FOR };
         Ok(Connector(Arc::new(Opener {
+            places: Arc::new(Semaphore::new(config.open_max)),
             guard: Guard::new(config),
             resolver: Resolver::start(lookup, lifetimes).map_err(Error::Threads)?,
             tls: TlsConnector::from(Arc::new(tls::client_config(config)?)),
@@ -82,7 +84,7 @@ impl Service<Uri> for Connector {
         Box::pin(async move {
             let mut opening = Opening::default();
             match opener.open(&uri, app, &mut opening).await {
-                Ok(transport) => Ok(TokioIo::new(Stream::new(transport, opening))),
+                Ok(opened) => Ok(TokioIo::new(Stream::new(opened, opening))),
                 Err(failure) => Err(NotOpened { opening, failure }),
             }
         })
@@ -90,6 +92,7 @@ impl Service<Uri> for Connector {
 }
 
 struct Opener {
+    places: Arc<Semaphore>,
     guard: Guard,
     resolver: Resolver,
     tls: TlsConnector,
@@ -98,18 +101,36 @@ struct Opener {
 }
 
 impl Opener {
-    async fn open(&self, uri: &Uri, app: AppId, opening: &mut Opening) -> Result<Transport, Failure> {
+    async fn open(
+        &self,
+        uri: &Uri,
+        app: AppId,
+        opening: &mut Opening,
+    ) -> Result<(Transport, OwnedSemaphorePermit), Failure> {
         let secure = uri.scheme() == Some(&Scheme::HTTPS);
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
         self.guard.check_port(port).map_err(not_allowed)?;
         let addresses = timed(&mut opening.resolve, self.vetted(host, app)).await?;
+        let place = timed(&mut opening.connect, self.place()).await?;
         let (tcp, peer) = timed(&mut opening.connect, self.connect(&addresses, port)).await?;
         opening.peer = Some(peer);
         if !secure {
-            return Ok(Transport::Plain(tcp));
+            return Ok((Transport::Plain(tcp), place));
         }
-        timed(&mut opening.tls, self.secure(host, tcp)).await
+        let secured = timed(&mut opening.tls, self.secure(host, tcp)).await?;
+        Ok((secured, place))
+    }
+
+    /// A place among the connections that may be open; unused ones are given up after a while.
+    async fn place(&self) -> Result<OwnedSemaphorePermit, Failure> {
+        let place = timeout(self.connect_timeout, Arc::clone(&self.places).acquire_owned()).await;
+        place.ok().and_then(Result::ok).ok_or_else(|| {
+            Failure::before_sending(
+                FailureKind::Exhausted,
+                "this gateway has as many connections open as it may",
+            )
+        })
     }
 
     /// The addresses of `host` that the guard lets through: a literal is judged like one that was looked up.
@@ -142,6 +163,10 @@ impl Opener {
                     let _ = tcp.set_nodelay(true);
                     return Ok((tcp, peer));
                 }
+                Ok(Err(error)) if is_ours(&error) => {
+                    let words = format!("this gateway has no open files left: {error}");
+                    return Err(Failure::before_sending(FailureKind::Exhausted, words));
+                }
                 Ok(Err(error)) => {
                     Failure::before_sending(FailureKind::Connect, words_of_refusal(&error, peer))
                 }
@@ -173,6 +198,12 @@ fn not_allowed(denied: Denied) -> Failure {
     Failure::before_sending(FailureKind::NotAllowed, denied.to_string())
 }
 
+/// Whether the system has no more open files for us, or for anybody: ENFILE and EMFILE, which have these numbers on every
+/// Unix.
+fn is_ours(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(23 | 24))
+}
+
 fn words_of_refusal(error: &io::Error, peer: SocketAddr) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => format!("{peer} refused the connection"),
@@ -186,6 +217,6 @@ fn words_of_refusal(error: &io::Error, peer: SocketAddr) -> String {
 async fn timed<T>(spent: &mut Duration, work: impl Future<Output = T>) -> T {
     let started = Instant::now();
     let done = work.await;
-    *spent = started.elapsed();
+    *spent += started.elapsed();
     done
 }

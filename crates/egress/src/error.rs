@@ -41,6 +41,8 @@ pub enum FailureKind {
     Resolve,
     /// No address accepted a connection.
     Connect,
+    /// We have as many connections open as we may: a fault of ours.
+    Exhausted,
     /// No secure connection could be agreed upon.
     Tls,
     /// Time ran out.

@@ -12,7 +12,7 @@ mod stream;
 mod tls;
 
 pub use client::Egress;
-pub use config::{Config, Roots};
+pub use config::{Config, OPEN_MAX, Roots};
 pub use error::{Error, Failure, FailureKind, Phase};
 pub use exchange::{Answer, Exchange, Limits, Request, retry_after};
 pub use guard::{Denied, Guard};

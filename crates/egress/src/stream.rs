@@ -12,6 +12,7 @@ use hyper_util::client::legacy::connect::{Connected, Connection};
 use model::delivery::Phases;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::client::TlsStream;
 
 /// How the opening of a connection went, as far as it came.
@@ -67,11 +68,13 @@ pub(crate) enum Transport {
 pub(crate) struct Stream {
     transport: Transport,
     opened: Opened,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Stream {
-    pub(crate) fn new(transport: Transport, opening: Opening) -> Stream {
-        Stream { transport, opened: Opened { opening, told: Arc::default() } }
+    /// A connection that was opened, and its place among all that may be.
+    pub(crate) fn new((transport, place): (Transport, OwnedSemaphorePermit), opening: Opening) -> Stream {
+        Stream { transport, opened: Opened { opening, told: Arc::default() }, _place: place }
     }
 }
 

@@ -19,9 +19,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::front::Doors;
-use crate::listener::Bounds;
+use crate::listener::{Bounds, WRITE_STALL_MAX};
 use crate::maintenance;
 use crate::operations::{Metrics, Readiness};
+use crate::proxies::Proxies;
 use crate::settings::Config;
 
 /// How often work is looked for when nothing announces it.
@@ -38,6 +39,7 @@ const CLOSE_MAX: Duration = Duration::from_secs(4);
 pub struct App {
     address: SocketAddr,
     api_address: SocketAddr,
+    operations_address: SocketAddr,
     store: Store,
     control: Control,
     shutdown: CancellationToken,
@@ -69,11 +71,15 @@ impl App {
     /// Opens the store, starts the lanes, then opens the doors. Ready when it returns.
     pub async fn start(config: &Config, world: World) -> anyhow::Result<App> {
         let doors = Doors::bind(config).await?;
-        let (address, api_address) = (doors.address()?, doors.api_address()?);
+        let (address, api_address, operations_address) =
+            (doors.address()?, doors.api_address()?, doors.operations_address()?);
         let hold = Hold::take(&store_settings(config, &world)?)?;
         let store = open_store(config, &world).await?;
-        let egress =
-            Egress::new(&egress::Config { allowed: config.egress_allow.clone(), ..Default::default() })?;
+        let egress = Egress::new(&egress::Config {
+            allowed: config.egress_allow.clone(),
+            open_max: outgoing_max(config),
+            ..egress::Config::default()
+        })?;
         let admin_hash = config.admin_token.as_ref().map(|token| control::tokens::hash(token.expose()));
         let control = Control::new(store.clone(), world.random.clone(), admin_hash);
         let ingest = Ingest::new(
@@ -89,7 +95,17 @@ impl App {
         let metrics = Metrics::of(&store, &ingest, &deliveries, &sends);
         let readiness = Arc::new(Readiness::new(store.clone(), ingest.clone(), metrics));
         let tasks = JoinSet::new();
-        let mut app = App { address, api_address, store, control, shutdown, readiness, tasks, _hold: hold };
+        let mut app = App {
+            address,
+            api_address,
+            operations_address,
+            store,
+            control,
+            shutdown,
+            readiness,
+            tasks,
+            _hold: hold,
+        };
         app.start_lanes(config, deliveries, sends);
         app.start_maintenance(config);
         app.open_doors(config, doors, ingest);
@@ -104,6 +120,11 @@ impl App {
     /// Where the API is.
     pub fn api_address(&self) -> SocketAddr {
         self.api_address
+    }
+
+    /// Where health and metrics are.
+    pub fn operations_address(&self) -> SocketAddr {
+        self.operations_address
     }
 
     /// What machines ask.
@@ -162,14 +183,20 @@ impl App {
 
     fn open_doors(&mut self, config: &Config, doors: Doors, ingest: Ingest) {
         let api = api::router(self.control.clone());
-        let operations = crate::operations::router(Arc::clone(&self.readiness));
         let bounds = Bounds {
             connections_max: config.connections_max,
             per_address_max: config.connections_per_address_max,
+            proxies: Proxies::of(&config.trusted_proxies),
+            write_stall: WRITE_STALL_MAX,
             drain: config.drain,
         };
-        doors.open((ingest, api, operations), bounds, &mut self.tasks, &self.shutdown);
+        doors.open((ingest, api, &self.readiness), &bounds, &mut self.tasks, &self.shutdown);
     }
+}
+
+/// How many connections may go out at once: half of them may wait unused for the next exchange.
+pub fn outgoing_max(config: &Config) -> usize {
+    egress::OPEN_MAX.max(2 * (config.deliveries_in_flight + SENDS_IN_FLIGHT))
 }
 
 fn lanes(store: &Store, config: &Config, egress: &Egress, world: &World) -> (DeliveryLane, SendingLane) {

@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand};
     about,
     after_help = "Examples:
   gancho demo                      see a conversation go through, with nothing to set up
-  gancho serve --set listen=0.0.0.0:8080
+  gancho serve --set listen=127.0.0.1:9000
   gancho bench ingest --seconds 5"
 )]
 pub struct Cli {
@@ -124,9 +124,10 @@ pub struct FloorArgs {
 /// What to sign.
 #[derive(Debug, Args)]
 pub struct SignArgs {
-    /// The secret, `whsec_…`.
-    #[arg(long)]
-    pub secret: String,
+    /// The file with the secret, `whsec_…`; `GANCHO_SIGNING_SECRET` when absent. Everybody on a machine sees its command
+    /// lines.
+    #[arg(long, value_name = "FILE")]
+    pub secret_file: Option<PathBuf>,
     /// The id of the message.
     #[arg(long)]
     pub id: String,

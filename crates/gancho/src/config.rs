@@ -77,7 +77,7 @@ fn read_file(file: Option<&Path>) -> anyhow::Result<InFile> {
         }
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
     };
-    let table: toml::Table = text.parse().with_context(|| format!("{} is not TOML", path.display()))?;
+    let table: toml::Table = text.parse().map_err(|error| not_toml(path, &text, &error))?;
     let mut found = InFile::new();
     for (key, value) in table {
         if !SETTINGS.iter().any(|setting| setting.key == key) {
@@ -94,6 +94,13 @@ fn read_file(file: Option<&Path>) -> anyhow::Result<InFile> {
     Ok(found)
 }
 
+/// Where a file is not TOML, and why; not what stands there, which may be a secret.
+fn not_toml(path: &Path, text: &str, error: &toml::de::Error) -> anyhow::Error {
+    let line =
+        error.span().and_then(|at| text.get(..at.start)).map_or(1, |before| before.split('\n').count());
+    anyhow::anyhow!("{}, line {line}: not TOML: {}", path.display(), error.message())
+}
+
 fn find(
     setting: &Setting,
     in_file: &InFile,
@@ -101,6 +108,14 @@ fn find(
     flags: &[(String, String)],
 ) -> anyhow::Result<(String, Origin)> {
     if let Some((_, value)) = flags.iter().rev().find(|(key, _)| key == setting.key) {
+        // Everybody on a machine sees what its processes were started with.
+        if setting.is_secret && !value.starts_with("sqlite:") {
+            let variable = setting.variable();
+            bail!(
+                "{} is a secret and not for the command line: set {variable} or {variable}_FILE",
+                setting.key
+            );
+        }
         return Ok((value.clone(), Origin::Flag));
     }
     let variable = setting.variable();
@@ -190,5 +205,18 @@ mod tests {
         assert!(format!("{error:#}").contains("GANCHO_DRAIN"), "{error:#}");
         let error = load_with(&[], &[("colour", "blue")]).expect_err("there is no such setting");
         assert!(error.to_string().contains("colour"));
+    }
+
+    #[test]
+    fn a_secret_is_neither_taken_from_the_command_line_nor_shown_where_a_file_is_wrong() {
+        for (key, value) in [("admin_token", "x"), ("store", "postgres://u:hush@localhost/g")] {
+            let error = load_with(&[], &[(key, value)]).expect_err("it is refused");
+            assert!(error.to_string().contains("_FILE") && !error.to_string().contains("hush"), "{error}");
+        }
+        assert!(load_with(&[], &[("store", "sqlite:/tmp/x")]).is_ok());
+        let text = "listen = \"127.0.0.1:1\"\nadmin_token = hush-hush\n";
+        let error = text.parse::<toml::Table>().expect_err("it is not TOML");
+        let words = format!("{:#}", not_toml(Path::new("g.toml"), text, &error));
+        assert!(words.contains("g.toml, line 2") && !words.contains("hush"), "{words}");
     }
 }

@@ -1,6 +1,7 @@
 //! The doors: webhooks to ingest, everything else to the routers, each behind a port of its own where one is named.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use anyhow::Context;
 use axum::Router;
@@ -14,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
 use crate::listener::{self, Bounds, Handler};
+use crate::operations::{self, Readiness};
+use crate::proxies::Proxies;
 use crate::settings::Config;
 
 /// Paths that no source can have.
@@ -25,16 +28,19 @@ struct Front {
     /// Where webhooks go, on a port that takes them.
     ingest: Option<Ingest>,
     router: Router,
+    proxies: Proxies,
 }
 
 impl Handler for Front {
-    async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+    async fn handle(&self, mut request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+        let asker = self.proxies.asker(peer.ip(), request.headers());
+        request.extensions_mut().insert(api::Asker(ingest::limit::network_of(asker)));
         let path = request.uri().path();
         let is_reserved = RESERVED.iter().any(|reserved| path.starts_with(reserved));
         if let Some(ingest) = self.ingest.as_ref().filter(|_| !is_reserved)
             && let Some(route) = ingest.route(path)
         {
-            return ingest.receive(route, request, peer.ip()).await.map(Body::new);
+            return ingest.receive(route, request, asker).await.map(Body::new);
         }
         match self.router.clone().call(request.map(Body::new)).await {
             Ok(response) => response,
@@ -56,8 +62,8 @@ impl Doors {
     pub async fn bind(config: &Config) -> anyhow::Result<Doors> {
         Ok(Doors {
             public: bind(config.listen).await?,
-            api: bind_named(config.api_listen).await?,
-            operations: bind_named(config.operations_listen).await?,
+            api: bind_named(config.api_listen.beside(config.listen)).await?,
+            operations: bind_named(config.operations_listen.beside(config.listen)).await?,
         })
     }
 
@@ -71,26 +77,36 @@ impl Doors {
         Ok(self.api.as_ref().unwrap_or(&self.public).local_addr()?)
     }
 
-    /// Opens them. What has no port of its own is behind the public one, with the webhooks.
+    /// Where health and metrics are.
+    pub fn operations_address(&self) -> anyhow::Result<SocketAddr> {
+        Ok(self.operations.as_ref().unwrap_or(&self.public).local_addr()?)
+    }
+
+    /// Opens them. What has no port of its own is behind the public one, with the webhooks; whether we are well is said
+    /// there always.
     pub fn open(
         self,
-        (ingest, api, operations): (Ingest, Router, Router),
-        bounds: Bounds,
+        (ingest, api, readiness): (Ingest, Router, &Arc<Readiness>),
+        bounds: &Bounds,
         tasks: &mut JoinSet<()>,
         shutdown: &CancellationToken,
     ) {
-        let mut public = Router::new();
+        let (health, metrics) = (operations::health(readiness), operations::metrics(readiness));
+        let mut public = health.clone();
         let mut doors = Vec::new();
-        for (own, router) in [(self.api, api), (self.operations, operations)] {
-            match own {
-                Some(listener) => doors.push((listener, Front { ingest: None, router })),
-                None => public = public.merge(router),
-            }
+        match self.api {
+            Some(listener) => doors.push((listener, None, api)),
+            None => public = public.merge(api),
+        }
+        match self.operations {
+            Some(listener) => doors.push((listener, None, health.merge(metrics))),
+            None => public = public.merge(metrics),
         }
         let public = public.fallback(async || (StatusCode::NOT_FOUND, "no source has this URL\n"));
-        doors.push((self.public, Front { ingest: Some(ingest), router: public }));
-        for (listener, front) in doors {
-            tasks.spawn(listener::serve(listener, front, bounds, shutdown.clone()));
+        doors.push((self.public, Some(ingest), public));
+        for (listener, ingest, router) in doors {
+            let front = Front { ingest, router, proxies: bounds.proxies.clone() };
+            tasks.spawn(listener::serve(listener, front, bounds.clone(), shutdown.clone()));
         }
     }
 }

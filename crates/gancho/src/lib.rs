@@ -3,6 +3,8 @@
 pub mod app;
 pub mod front;
 pub mod listener;
+pub mod proxies;
+pub mod descriptors;
 pub mod operations;
 pub mod maintenance;
 pub mod telemetry;

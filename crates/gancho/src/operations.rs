@@ -111,15 +111,19 @@ impl Readiness {
     }
 }
 
-/// `/livez`, `/readyz`, `/startupz`, `/healthz` and `/metrics`.
-pub fn router(readiness: Arc<Readiness>) -> Router {
+/// `/livez`, `/readyz`, `/startupz` and `/healthz`: whether we are well, and nothing else.
+pub fn health(readiness: &Arc<Readiness>) -> Router {
     Router::new()
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(ready))
         .route("/healthz", get(ready))
         .route("/startupz", get(|| async { "started\n" }))
-        .route("/metrics", get(metrics_text))
-        .with_state(readiness)
+        .with_state(Arc::clone(readiness))
+}
+
+/// `/metrics`: how it goes.
+pub fn metrics(readiness: &Arc<Readiness>) -> Router {
+    Router::new().route("/metrics", get(metrics_text)).with_state(Arc::clone(readiness))
 }
 
 async fn ready(State(readiness): State<Arc<Readiness>>) -> (StatusCode, &'static str) {

@@ -14,10 +14,12 @@ use model::secret::Secret;
 pub struct Config {
     /// Where to listen.
     pub listen: SocketAddr,
-    /// Where the API is, if not with the webhooks.
-    pub api_listen: Option<SocketAddr>,
-    /// Where health and metrics are, if not with the webhooks.
-    pub operations_listen: Option<SocketAddr>,
+    /// Where the API is.
+    pub api_listen: Door,
+    /// Where health and metrics are.
+    pub operations_listen: Door,
+    /// Networks of one's own proxies.
+    pub trusted_proxies: Vec<IpNet>,
     /// Which store: `sqlite:<folder>` or `postgres://…`; the text may hold a password.
     pub store: Secret,
     /// This node's number among those on the same database.
@@ -48,6 +50,45 @@ pub struct Config {
     pub log_json: bool,
     /// What is logged.
     pub log: String,
+}
+
+/// Where something listens that is not for everybody.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Door {
+    /// With the webhooks as long as these are for this machine only, else at this port of this machine.
+    AtHome(u16),
+    /// With the webhooks.
+    Shared,
+    /// At a port of its own.
+    At(SocketAddr),
+}
+
+impl Door {
+    /// The port of its own that it has where webhooks come in at `listen`.
+    pub fn beside(self, listen: SocketAddr) -> Option<SocketAddr> {
+        match self {
+            Door::AtHome(port) if !listen.ip().is_loopback() => Some(at_home(port)),
+            Door::AtHome(_) | Door::Shared => None,
+            Door::At(address) => Some(address),
+        }
+    }
+
+    /// A port alone is one of this machine.
+    fn set(&mut self, text: &str, port_default: u16) -> Result<(), String> {
+        *self = match (text, text.parse::<u16>()) {
+            ("", _) => Door::AtHome(port_default),
+            ("shared", _) => Door::Shared,
+            (_, Ok(port)) => Door::At(at_home(port)),
+            _ => Door::At(text.parse().map_err(|_| {
+                format!("not `shared` or an address and a port, such as 127.0.0.1:{port_default}")
+            })?),
+        };
+        Ok(())
+    }
+}
+
+fn at_home(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
 }
 
 /// One setting.
@@ -102,19 +143,28 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "api_listen",
         doc: (
-            "address and port of the API; empty: with the webhooks",
-            "dirección y puerto de la API; vacío: junto a los webhooks",
+            "address and port of the API; `shared`: with the webhooks; empty: with them while they are on loopback, else 127.0.0.1:8081",
+            "dirección y puerto de la API; `shared`: junto a los webhooks; vacío: con ellos mientras estén en loopback, si no 127.0.0.1:8081",
         ),
-        read: |config, text| set_listen(&mut config.api_listen, text),
+        read: |config, text| config.api_listen.set(text, 8081),
         ..PLAIN
     },
     Setting {
         key: "operations_listen",
         doc: (
-            "address and port of health and metrics; empty: with the webhooks",
-            "dirección y puerto de estado y métricas; vacío: junto a los webhooks",
+            "address and port of metrics; `shared`: with the webhooks; empty: with them while they are on loopback, else 127.0.0.1:8082; health is there and with the webhooks",
+            "dirección y puerto de las métricas; `shared`: junto a los webhooks; vacío: con ellos mientras estén en loopback, si no 127.0.0.1:8082; el estado está allí y junto a los webhooks",
         ),
-        read: |config, text| set_listen(&mut config.operations_listen, text),
+        read: |config, text| config.operations_listen.set(text, 8082),
+        ..PLAIN
+    },
+    Setting {
+        key: "trusted_proxies",
+        doc: (
+            "networks (CIDR, comma-separated) of your own proxies, whose X-Forwarded-For is believed",
+            "redes (CIDR, separadas por comas) de tus propios proxies, cuyo X-Forwarded-For se cree",
+        ),
+        read: |config, text| set_networks(&mut config.trusted_proxies, text),
         ..PLAIN
     },
     Setting {
@@ -167,13 +217,7 @@ pub const SETTINGS: &[Setting] = &[
             "networks (CIDR, comma-separated) that may be delivered to although they are not public",
             "redes (CIDR, separadas por comas) a las que se puede entregar aunque no sean públicas",
         ),
-        read: |config, text| {
-            let networks = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-            let read: Result<Vec<IpNet>, _> = networks.map(str::parse).collect();
-            config.egress_allow =
-                read.map_err(|_| "networks such as 10.0.0.0/8,192.168.0.0/16".to_owned())?;
-            Ok(())
-        },
+        read: |config, text| set_networks(&mut config.egress_allow, text),
         ..PLAIN
     },
     Setting {
@@ -220,7 +264,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "connections_per_address_max",
         doc: ("open connections from one address", "conexiones abiertas desde una misma dirección"),
-        default: "1024",
+        default: "512",
         read: |config, text| set(&mut config.connections_per_address_max, text, "a whole number"),
         ..PLAIN
     },
@@ -288,8 +332,9 @@ impl Config {
     pub fn defaults() -> Config {
         let mut config = Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
-            api_listen: None,
-            operations_listen: None,
+            api_listen: Door::AtHome(8081),
+            operations_listen: Door::AtHome(8082),
+            trusted_proxies: Vec::new(),
             store: Secret::new(""),
             node: 0,
             admin_token: None,
@@ -318,18 +363,10 @@ fn set<T: std::str::FromStr>(field: &mut T, text: &str, wanted: &str) -> Result<
     Ok(())
 }
 
-/// A port alone is one on this machine only.
-fn set_listen(field: &mut Option<SocketAddr>, text: &str) -> Result<(), String> {
-    if let Ok(port) = text.parse::<u16>() {
-        *field = Some(SocketAddr::from(([127, 0, 0, 1], port)));
-        return Ok(());
-    }
-    *field = None;
-    if text.is_empty() {
-        return Ok(());
-    }
-    let address = text.parse().map_err(|_| "not an address and a port, such as 127.0.0.1:8081".to_owned())?;
-    *field = Some(address);
+fn set_networks(field: &mut Vec<IpNet>, text: &str) -> Result<(), String> {
+    let networks = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let read: Result<Vec<IpNet>, _> = networks.map(str::parse).collect();
+    *field = read.map_err(|_| "not networks such as 10.0.0.0/8,192.168.0.0/16".to_owned())?;
     Ok(())
 }
 
@@ -371,5 +408,21 @@ mod tests {
         assert_eq!(listen.apply(&mut config, "9000"), Ok(()));
         assert_eq!(config.listen.to_string(), "127.0.0.1:9000");
         assert!(listen.apply(&mut config, "nowhere").is_err());
+    }
+
+    #[test]
+    fn what_is_not_for_everybody_is_not_put_before_everybody_unasked() {
+        let (mut config, setting) = (Config::defaults(), |key| {
+            SETTINGS.iter().find(|setting| setting.key == key).expect("it is there")
+        });
+        let (here, everywhere) = (config.listen, "0.0.0.0:80".parse().expect("an address"));
+        assert_eq!(config.api_listen.beside(here), None);
+        assert_eq!(config.api_listen.beside(everywhere), Some(at_home(8081)));
+        assert_eq!(config.operations_listen.beside(everywhere), Some(at_home(8082)));
+        for (text, own) in [("shared", None), ("9000", Some(at_home(9000))), ("", Some(at_home(8081)))] {
+            assert_eq!(setting("api_listen").apply(&mut config, text), Ok(()));
+            assert_eq!(config.api_listen.beside(everywhere), own, "{text}");
+        }
+        assert!(setting("api_listen").apply(&mut config, "public").is_err());
     }
 }

@@ -126,7 +126,7 @@ impl Ingest {
         refusal.answer()
     }
 
-    /// limits → read → verify → handshake → parse → append → answer.
+    /// read → verify → limits → handshake → parse → append → answer.
     async fn pipeline<B>(
         &self,
         source: Arc<Source>,
@@ -138,10 +138,6 @@ impl Ingest {
     {
         let now = self.clock.now();
         let platform = registry::find(&source.platform).ok_or(Refusal::Unavailable)?;
-        if let Err(at) = self.limits.pass(&source, now) {
-            body::forget(request.into_body(), self.config.body_bytes_max).await;
-            return Err(Refusal::TooMany { wait: at.since(now) });
-        }
         let share = Share::of(&self.room, limit::network_of(peer));
         let (incoming, share) = self.read(request, share, now).await?;
         let mut came = Came { source, incoming, peer: peer.to_string(), share };
@@ -153,6 +149,8 @@ impl Ingest {
             Err(rejection) => return self.rejected(came, rejection.0).await,
         };
         came.share.prove();
+        // What proves nothing takes no turn: nobody else can use up a source's rate.
+        self.limits.pass(&came.source, now).map_err(|at| Refusal::TooMany { wait: at.since(now) })?;
         let request = keep::genuine(&came.source, &came.incoming, &came.peer);
         if let Some(reply) = platform.handshake(&came.source, &verified) {
             self.append(&came.source, request, Verdict::Answered, came.share).await?;

@@ -4,6 +4,11 @@ use crate::id::{AccountId, AppId, SourceId};
 use crate::secret::{Key, Secret};
 use crate::time::Timestamp;
 
+/// The longest address of an account, in bytes.
+pub const ADDRESS_BYTES_MAX: usize = 200;
+/// The most accounts of a source: all of them are kept in memory. What is for more is not dropped but set aside.
+pub const ACCOUNTS_MAX: usize = 10_000;
+
 /// One configured place webhooks come in.
 #[derive(Clone, Debug)]
 pub struct Source {

@@ -50,11 +50,6 @@ pub trait Platform: Sync {
         None
     }
 
-    /// The address that calls with the source's access token go to; `None` where it sends nothing.
-    fn sends_to<'s>(&self, _source: &'s Source) -> Option<&'s str> {
-        None
-    }
-
     /// Cuts a body down to the items on some accounts, told by the addresses [`Platform::parse`] gives them; items on
     /// no account have the empty one. What is left keeps the platform's shape and its own bytes. A platform whose
     /// requests are each about one account has nothing to cut.

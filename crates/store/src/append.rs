@@ -7,7 +7,7 @@ use model::endpoint::Format;
 use model::event::{Content, NewEvent};
 use model::id::{AccountId, AppId, ConversationId, EndpointId, EventId, Ids, ReceiptId, SourceId};
 use model::receipt::{Reason, ReceiptState};
-use model::source::{Account, Source, UnknownAccounts};
+use model::source::{ACCOUNTS_MAX, ADDRESS_BYTES_MAX, Account, Source, UnknownAccounts};
 use model::time::Timestamp;
 
 use crate::arrivals::{Appended, Arrival, Verdict};
@@ -223,7 +223,11 @@ impl<'a> Batch<'a> {
         if let Some(account) = sources::find_account(tx, source.id, address).await? {
             return Ok(Some(account));
         }
-        if source.unknown_accounts == UnknownAccounts::Quarantine {
+        let is_full = self.context.routing.account_count(source.id) >= ACCOUNTS_MAX;
+        if source.unknown_accounts == UnknownAccounts::Quarantine
+            || is_full
+            || address.len() > ADDRESS_BYTES_MAX
+        {
             return Ok(None);
         }
         self.adopted = true;

@@ -53,6 +53,7 @@ mod threads;
 mod turns;
 mod value;
 mod version;
+mod waiting;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -73,6 +74,7 @@ use crate::leases::Leases;
 use crate::room::Kind;
 use crate::routing::RoutingTable;
 pub use crate::version::Versioned;
+use crate::waiting::Waiting;
 
 /// Where the data is and who we are among the nodes.
 #[derive(Clone, Debug)]
@@ -134,6 +136,7 @@ pub(crate) struct Inner {
     pub(crate) leases: Leases,
     pub(crate) reserve: Reserve,
     pub(crate) ahead: Ahead,
+    pub(crate) waiting: Waiting,
     /// The endpoint at which the last claim ended; the next one begins after it.
     pub(crate) claimed_last: AtomicI64,
     /// The account at which the last claim of sends ended; the next one begins after it.
@@ -193,6 +196,7 @@ impl Store {
             leases: Leases::default(),
             reserve: Reserve::at(&config.location),
             ahead: Ahead::default(),
+            waiting: Waiting::default(),
             claimed_last: AtomicI64::new(0),
             sends_claimed_last: AtomicI64::new(0),
             deliveries_woken: Notify::new(),

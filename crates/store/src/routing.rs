@@ -22,6 +22,7 @@ pub struct Routing {
     paths: HashMap<String, SourceId>,
     accounts: HashMap<(SourceId, String), Account>,
     by_account: HashMap<AccountId, (SourceId, String)>,
+    accounts_held: HashMap<SourceId, usize>,
     endpoints: HashMap<EndpointId, Arc<Endpoint>>,
     by_app: HashMap<AppId, Vec<Arc<Endpoint>>>,
 }
@@ -50,6 +51,11 @@ impl Routing {
     /// Every account of a source, in no order.
     pub fn accounts_of(&self, source: SourceId) -> impl Iterator<Item = &Account> {
         self.accounts.values().filter(move |account| account.source == source)
+    }
+
+    /// How many accounts a source has.
+    pub(crate) fn account_count(&self, source: SourceId) -> usize {
+        self.accounts_held.get(&source).copied().unwrap_or(0)
     }
 
     /// The account a platform calls by this address.
@@ -169,6 +175,7 @@ async fn load(tx: &mut Tx) -> Result<Routing, Error> {
         routing.sources.insert(source.id, Arc::new(source));
     }
     for account in sources::load_accounts(tx).await? {
+        *routing.accounts_held.entry(account.source).or_default() += 1;
         routing.by_account.insert(account.id, (account.source, account.address.clone()));
         routing.accounts.insert((account.source, account.address.clone()), account);
     }

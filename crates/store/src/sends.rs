@@ -15,6 +15,7 @@ use crate::listing::Listing;
 pub use crate::sent::{CalledOff, RecordedSend};
 pub use crate::turns::{PacingOf, SendPacing, Turns, WantedSends};
 use crate::value::{Row, Value};
+use crate::waiting::check_line;
 use crate::{Queue, Store, order};
 
 const SENDS: Into = Into {
@@ -82,11 +83,12 @@ impl Store {
 
 impl Sends<'_> {
     /// Owes a message to a platform; with a key, once. It is on disk when this returns. Refused when only the disk's
-    /// reserve is left.
+    /// reserve is left; `Busy` when as much waits as may.
     pub async fn queue(&self, new: NewSend) -> Result<Queued, Error> {
         let inner = &self.0.inner;
         inner.reserve.check()?;
         let now = inner.clock.now();
+        inner.waiting.check(&inner.db, new.account, now).await?;
         let (ids, trail) = (inner.ids.clone(), self.0.trail());
         let queued = inner
             .db
@@ -172,6 +174,9 @@ async fn queue(tx: &mut Tx, ids: &Ids, new: NewSend, now: Timestamp) -> Result<Q
         if let Some(before) = take_key(tx, (print.key1, print.key2), bound, id, now).await? {
             return Ok(before);
         }
+    }
+    if newest.is_some() {
+        check_line(tx, line).await?;
     }
     let due_at = newest.is_none().then_some(now);
     let row = vec![

@@ -63,10 +63,14 @@ pub async fn send(
 
 /// Posts a body as Meta does, with its signature.
 pub async fn post_signed(client: &Plain, url: &str, body: &str) -> anyhow::Result<Answer> {
-    let signature =
-        format!("sha256={}", hex::encode(mac(Hash::Sha256, APP_SECRET.as_bytes(), &[body.as_bytes()])));
+    let signature = signed(body);
     let headers = [("content-type", "application/json"), ("x-hub-signature-256", signature.as_str())];
     send(client, Method::POST, url, &headers, Bytes::copy_from_slice(body.as_bytes())).await
+}
+
+/// The signature that Meta would give a body.
+pub fn signed(body: &str) -> String {
+    format!("sha256={}", hex::encode(mac(Hash::Sha256, APP_SECRET.as_bytes(), &[body.as_bytes()])))
 }
 
 /// A WhatsApp text message from a contact.

@@ -90,7 +90,14 @@ async fn a_request_that_came_to_nothing_gives_its_key_back() {
 async fn a_request_under_way_is_not_begun_twice() {
     let scene = Scene::new().await;
     let body = json!({ "name": "a" });
-    let actor = scene.control.tokens().authenticate(ADMIN).await.expect("a store").expect("an actor");
+    let actor = scene
+        .control
+        .tokens()
+        .authenticate(ADMIN, || Ok::<(), ()>(()))
+        .await
+        .expect("a store")
+        .expect("may look")
+        .expect("an actor");
     let bytes = body.to_string().into_bytes();
     scene.control.idempotency().claim(&actor, "POST /v1/apps", "k", &bytes).await.expect("a claim");
     post(&scene, "/v1/apps", ADMIN, "k", body).await.problem(409, "key_under_way");

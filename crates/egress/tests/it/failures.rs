@@ -117,3 +117,17 @@ async fn a_deadline_that_comes_before_the_connection_says_that_nothing_arrived()
     assert_eq!(failure.kind, FailureKind::Timeout { phase: Phase::Connect });
     assert!(!failure.may_have_arrived);
 }
+
+#[tokio::test]
+async fn more_connections_than_may_be_open_are_our_own_fault_and_told_as_such() {
+    let (mut hanging, other) = (Server::hanging_after(b"").await, Server::hanging_after(b"").await);
+    let config = Config { open_max: 1, connect_timeout: Duration::from_millis(50), ..loopback() };
+    let egress = Egress::new(&config).unwrap();
+    let (holding, url) = (egress.clone(), hanging.url());
+    let held = tokio::spawn(async move { holding.exchange(post(url), crate::limits()).await });
+    hanging.requests.recv().await.unwrap();
+    let failure = failed(&egress, &other.url()).await;
+    assert_eq!(failure.kind, FailureKind::Exhausted, "{failure}");
+    assert!(!failure.may_have_arrived);
+    held.abort();
+}

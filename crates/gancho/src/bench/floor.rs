@@ -1,7 +1,6 @@
 //! The floor: the same listener, the body read, the HMAC checked, 200. No store.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -65,7 +64,7 @@ pub async fn serve(args: &FloorArgs) -> anyhow::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("address={}", listener.local_addr()?);
     let shutdown = CancellationToken::new();
-    let bounds = Bounds { connections_max: 4096, per_address_max: 4096, drain: Duration::from_secs(1) };
+    let bounds = Bounds::of_a_bench();
     let floor = Floor { secret: args.secret.clone(), forward };
     let serving = tokio::spawn(listener::serve(listener, floor, bounds, shutdown.clone()));
     signals.asked().await;

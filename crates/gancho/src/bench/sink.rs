@@ -53,7 +53,7 @@ impl Sink {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let (noted, shutdown) = (Arc::<Noted>::default(), CancellationToken::new());
-        let bounds = Bounds { connections_max: 4096, per_address_max: 4096, drain: Duration::from_secs(1) };
+        let bounds = Bounds::of_a_bench();
         tokio::spawn(listener::serve(listener, Answerer(Arc::clone(&noted)), bounds, shutdown.clone()));
         Ok(Sink { address, noted, shutdown })
     }

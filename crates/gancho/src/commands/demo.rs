@@ -164,12 +164,12 @@ fn config(folder: &Folder, token: &Secret, once: bool) -> anyhow::Result<Config>
     let flags = [
         set("listen", listen),
         set("store", &store),
-        set("admin_token", token.expose()),
         set("egress_allow", "127.0.0.0/8"),
         set("egress_http", "true"),
         set("log", "warn"),
     ];
-    let config = crate::config::load(None, &|_| None, &flags)?.config;
+    let loaded = crate::config::load(None, &|_| None, &flags)?.config;
+    let config = Config { admin_token: Some(token.clone()), ..loaded };
     crate::telemetry::start(&config);
     Ok(config)
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::bail;
 
 use crate::app::{App, Signals, World, unsound};
+use crate::descriptors;
 use crate::settings::Config;
 
 /// How long what is under way may take when nothing can be stored any more: enough to say so to whoever waits.
@@ -18,8 +19,9 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
         tracing::warn!("no admin token is set: make one with `gancho token`, or set GANCHO_ADMIN_TOKEN");
     }
     let signals = Signals::listen()?;
-    let app = App::start(config, World::real()).await?;
-    tracing::info!(address = %app.address(), api = %app.api_address(), version = env!("CARGO_PKG_VERSION"), "ready");
+    let connections_max = descriptors::connections_max(config, descriptors::raise());
+    let app = App::start(&Config { connections_max, ..config.clone() }, World::real()).await?;
+    tracing::info!(address = %app.address(), api = %app.api_address(), operations = %app.operations_address(), version = env!("CARGO_PKG_VERSION"), "ready");
     let store = app.store().clone();
     tokio::select! {
         () = signals.asked() => {}

@@ -14,12 +14,16 @@ use platforms::http::Incoming;
 use platforms::registry;
 
 use crate::cli::{SignArgs, VerifyArgs};
+use crate::config::process_environment;
+
+/// Where the secret is when no file is named.
+const SECRET_VARIABLE: &str = "GANCHO_SIGNING_SECRET";
 
 /// Prints the three headers.
 #[allow(clippy::print_stdout, reason = "what the user asked to see")]
 pub fn sign(args: &SignArgs) -> anyhow::Result<()> {
     let body = read(args.body.as_deref())?;
-    let keys = [Key::current(Secret::new(args.secret.clone()))];
+    let keys = [Key::current(secret(args)?)];
     for (name, value) in delivery::signature::headers(&keys, &args.id, at(args), &body) {
         println!("{name}: {value}");
     }
@@ -51,7 +55,7 @@ pub fn verify(args: &VerifyArgs) -> anyhow::Result<()> {
         received_at: timestamp,
     };
     let platform = registry::find("standard_webhooks").context("the adapter is always there")?;
-    match platform.verify(&source(&signed.secret), &incoming) {
+    match platform.verify(&source(secret(signed)?), &incoming) {
         Ok(_) => {
             println!("genuine");
             Ok(())
@@ -60,8 +64,19 @@ pub fn verify(args: &VerifyArgs) -> anyhow::Result<()> {
     }
 }
 
-fn source(secret: &str) -> Source {
-    let key = Key::current(Secret::new(secret));
+fn secret(args: &SignArgs) -> anyhow::Result<Secret> {
+    let text = match &args.secret_file {
+        Some(file) => {
+            std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?
+        }
+        None => process_environment(SECRET_VARIABLE)
+            .with_context(|| format!("no secret: set {SECRET_VARIABLE} or give --secret-file"))?,
+    };
+    Ok(Secret::new(text.trim_end_matches(['\n', '\r'])))
+}
+
+fn source(secret: Secret) -> Source {
+    let key = Key::current(secret);
     Source {
         id: SourceId::from_raw(0),
         app: AppId::from_raw(0),

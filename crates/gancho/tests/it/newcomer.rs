@@ -36,12 +36,19 @@ fn what_sign_signs_verify_accepts_and_an_altered_body_it_refuses() -> std::io::R
     let (body, altered) = (folder.join("body"), folder.join("altered"));
     std::fs::write(&body, r#"{"type":"message.received"}"#)?;
     std::fs::write(&altered, r#"{"type":"message.deceived"}"#)?;
-    let base =
-        ["--secret", "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX", "--id", "msg_1", "--timestamp", "1700000000"];
-    let run = |command: &str, more: &[&str], body: &std::path::Path| {
-        Command::new(env!("CARGO_BIN_EXE_gancho")).arg(command).args(base).args(more).arg(body).output()
+    let secret = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX";
+    let secret_file = folder.join("secret");
+    std::fs::write(&secret_file, format!("{secret}\n"))?;
+    let of = |command: &str, more: &[&str], body: &std::path::Path| {
+        let mut run = Command::new(env!("CARGO_BIN_EXE_gancho"));
+        run.arg(command).args(["--id", "msg_1", "--timestamp", "1700000000"]).args(more).arg(body);
+        run
     };
-    let signed = run("sign", &[], &body)?;
+    let run = |command: &str, more: &[&str], body: &std::path::Path| {
+        of(command, more, body).arg("--secret-file").arg(&secret_file).output()
+    };
+    assert!(!of("sign", &[], &body).output()?.status.success(), "there is no secret");
+    let signed = of("sign", &[], &body).env("GANCHO_SIGNING_SECRET", secret).output()?;
     let said = String::from_utf8_lossy(&signed.stdout).into_owned();
     let signature =
         said.lines().find_map(|line| line.strip_prefix("webhook-signature: ")).expect("it signed");

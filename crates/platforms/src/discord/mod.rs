@@ -77,10 +77,6 @@ impl Platform for Discord {
         Vec::new()
     }
 
-    fn sends_to<'s>(&self, source: &'s Source) -> Option<&'s str> {
-        Some(send::api_base(&source.settings))
-    }
-
     fn compose(&self, sender: &Sender<'_>, message: &OutgoingMessage) -> Result<Call, Unsupported> {
         send::compose(sender, message)
     }

@@ -52,10 +52,6 @@ impl Platform for Instagram {
         meta::sign(what)
     }
 
-    fn sends_to<'s>(&self, source: &'s Source) -> Option<&'s str> {
-        Some(send::api_base(&INSTAGRAM, &source.settings))
-    }
-
     fn narrow(&self, body: &[u8], keep: &dyn Fn(&str) -> bool) -> Narrowed {
         parse::narrow(body, keep)
     }

@@ -72,10 +72,6 @@ impl Platform for Messenger {
         meta::sign(what)
     }
 
-    fn sends_to<'s>(&self, source: &'s Source) -> Option<&'s str> {
-        Some(send::api_base(&MESSENGER, &source.settings))
-    }
-
     fn narrow(&self, body: &[u8], keep: &dyn Fn(&str) -> bool) -> Narrowed {
         parse::narrow(body, keep)
     }

@@ -52,10 +52,6 @@ impl Platform for Telegram {
         verify::sign(what)
     }
 
-    fn sends_to<'s>(&self, source: &'s Source) -> Option<&'s str> {
-        Some(send::api_base(&source.settings))
-    }
-
     fn compose(&self, sender: &Sender<'_>, message: &OutgoingMessage) -> Result<Call, Unsupported> {
         send::compose(sender, message)
     }

@@ -67,10 +67,6 @@ impl Platform for WhatsApp {
         meta::sign(what)
     }
 
-    fn sends_to<'s>(&self, source: &'s Source) -> Option<&'s str> {
-        Some(send::api_base(&source.settings))
-    }
-
     fn narrow(&self, body: &[u8], keep: &dyn Fn(&str) -> bool) -> Narrowed {
         parse::narrow(body, keep)
     }

@@ -57,10 +57,6 @@ impl Platform for WhatzMe {
         redact::redact(body)
     }
 
-    fn sends_to<'s>(&self, source: &'s Source) -> Option<&'s str> {
-        source.settings.text("api_base")
-    }
-
     fn compose(&self, sender: &Sender<'_>, message: &OutgoingMessage) -> Result<Call, Unsupported> {
         send::compose(sender, message)
     }

@@ -139,6 +139,27 @@ async fn an_unknown_account_is_adopted_or_waits_in_quarantine_until_it_is_named(
     .await;
 }
 
+#[tokio::test]
+async fn what_is_for_more_accounts_than_may_be_or_a_name_that_is_too_long_is_set_aside() {
+    on_every_engine(async |scene| {
+        let source = scene.source().await;
+        let to = |address: String| model::event::NewEvent {
+            account: Some(address.clone()),
+            ..message(&address, "ana")
+        };
+        let long = scene.receive(&source, vec![to("9".repeat(201))]).await;
+        assert_eq!((long.state, long.items, long.items_new), (ReceiptState::Unrouted, 1, 0));
+        for batch in 0..10 {
+            let many = (0..1_000).map(|n| to(format!("{}", batch * 1_000 + n))).collect();
+            assert_eq!(scene.receive(&source, many).await.items_new, 1_000);
+        }
+        let more = scene.receive(&source, vec![to("10000".to_owned())]).await;
+        assert_eq!((more.state, more.items_new), (ReceiptState::Unrouted, 0));
+        assert_eq!(scene.receive(&source, vec![to("77".to_owned())]).await.state, ReceiptState::Duplicate);
+    })
+    .await;
+}
+
 async fn name_account(scene: &Scene, source: &model::source::Source, address: &str) {
     let id: AccountId = scene.fresh_id();
     let account =

@@ -287,3 +287,17 @@ async fn nothing_is_told_of_a_read_mark_that_is_called_off() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn one_conversation_does_not_fill_the_disk_with_what_waits() {
+    on_every_engine(async |scene| {
+        let desk = desk(&scene).await;
+        for n in 0..1_000 {
+            queue(&scene, words(&desk, &n.to_string())).await;
+        }
+        assert!(matches!(scene.sends().queue(words(&desk, "more")).await, Err(store::Error::Busy)));
+        let other = NewSend { conversation: None, ..words(&desk, "to somebody else") };
+        queue(&scene, other).await;
+    })
+    .await;
+}
