@@ -57,6 +57,16 @@ impl HeaderMac {
         source: &Source,
         request: &'r Incoming,
     ) -> Result<Verified<'r>, Rejection> {
+        self.prove_with(source, SecretRole::Signing, request)
+    }
+
+    /// The same under any active secret of a role, for platforms with one secret for everything.
+    pub(crate) fn prove_with<'r>(
+        &self,
+        source: &Source,
+        role: SecretRole,
+        request: &'r Incoming,
+    ) -> Result<Verified<'r>, Rejection> {
         if request.method != Method::POST {
             return Err(Rejection(Reason::MethodNotAllowed));
         }
@@ -64,7 +74,7 @@ impl HeaderMac {
         let written = text.strip_prefix(self.prefix).and_then(|text| self.encoding.read(text));
         let shown = written.filter(|bytes| bytes.len() == self.hash.bytes());
         let shown = shown.ok_or(Rejection(Reason::SignatureMalformed))?;
-        let keys = source.secrets(SecretRole::Signing, request.received_at).map(|key| key.expose());
+        let keys = source.secrets(role, request.received_at).map(|key| key.expose());
         proof::by_mac(request, self.hash, &[shown], keys, &[&request.body])
     }
 

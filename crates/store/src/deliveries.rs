@@ -190,6 +190,10 @@ pub struct DeliveryFilter {
 /// Whose a delivery is: its endpoint's app, or, when that was removed, its event's.
 pub(crate) const APP: &str = "coalesce((SELECT p.app FROM endpoints p WHERE p.id = deliveries.endpoint),
     (SELECT e.app FROM events e WHERE e.id = deliveries.event))";
+/// Whether [`APP`] is a certain one, with a look for each row only where an endpoint was removed.
+pub(crate) const OF_APP: &str = "(+endpoint IN (SELECT p.id FROM endpoints p WHERE p.app = {})
+    OR (+endpoint NOT IN (SELECT p.id FROM endpoints p)
+        AND (SELECT e.app FROM events e WHERE e.id = deliveries.event) = {}))";
 /// How a delivery that is stored as pending is seen.
 const SEEN: &str =
     "CASE coalesce((SELECT p.state FROM endpoints p WHERE p.id = deliveries.endpoint), 'enabled')
@@ -212,7 +216,7 @@ impl DeliveryFilter {
             .within(self.span)
             .along("event", self.event.map(Value::from))
             .by(By::DeliveryEndpoint, "+endpoint", self.endpoint.map(Value::from))
-            .by(By::DeliveryApp, APP, self.app.map(Value::from))
+            .by_such(By::DeliveryApp, OF_APP, self.app.map(Value::from))
     }
 
     fn stored(self, state: DeliveryState) -> Listing {

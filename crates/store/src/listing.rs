@@ -32,11 +32,18 @@ pub(crate) struct Listing {
     wanted: Vec<Wanted>,
 }
 
-/// A column, or an expression, and the value it must have.
+/// What must be true of a row: an expression with `{}` wherever the value stands.
 #[derive(Clone, Debug)]
 struct Condition {
-    left: String,
+    expression: String,
     value: Value,
+}
+
+impl Condition {
+    /// A column, or an expression, that has the value.
+    fn is(left: &str, value: Value) -> Condition {
+        Condition { expression: format!("{left} = {{}}"), value }
+    }
 }
 
 /// Rows, newest first, and where those after them begin.
@@ -64,23 +71,39 @@ impl Listing {
             // Nothing is quicker than that.
             self.wanted.clear();
         }
-        self.along.extend(value.map(|value| Condition { left: left.to_owned(), value }));
+        self.along.extend(value.map(|value| Condition::is(left, value)));
         self
     }
 
     /// Those with a value; each row is looked at. A column that has an index is written `+column`, so that no engine
     /// goes along that instead.
     pub(crate) fn only(mut self, left: &str, value: Option<Value>) -> Listing {
-        self.only.extend(value.map(|value| Condition { left: left.to_owned(), value }));
+        self.only.extend(value.map(|value| Condition::is(left, value)));
         self
     }
 
     /// Those with a value that blocks name: where none of it is, nobody looks.
-    pub(crate) fn by(mut self, by: By, left: &str, value: Option<Value>) -> Listing {
+    pub(crate) fn by(self, by: By, left: &str, value: Option<Value>) -> Listing {
+        self.wanting(by, value.as_ref()).only(left, value)
+    }
+
+    /// Those of which an expression is true, with `{}` for a value that blocks name. What it looks up is looked up once where
+    /// that does not depend on the row.
+    pub(crate) fn by_such(self, by: By, expression: &str, value: Option<Value>) -> Listing {
+        self.wanting(by, value.as_ref()).only_such(expression, value)
+    }
+
+    /// The same with a value that no block names; each row is looked at.
+    pub(crate) fn only_such(mut self, expression: &str, value: Option<Value>) -> Listing {
+        self.only.extend(value.map(|value| Condition { expression: expression.to_owned(), value }));
+        self
+    }
+
+    fn wanting(mut self, by: By, value: Option<&Value>) -> Listing {
         if self.along.is_empty() {
-            self.wanted.extend(value.as_ref().and_then(|value| Wanted::of(by, value)));
+            self.wanted.extend(value.and_then(|value| Wanted::of(by, value)));
         }
-        self.only(left, value)
+        self
     }
 
     /// Those whose text begins so; each row is looked at.
@@ -253,9 +276,10 @@ fn conditions<'c>(
 ) -> (String, Vec<Value>) {
     let mut args = vec![Value::Int(before), Value::Int(first)];
     let mut text = "id < ?1 AND id >= ?2".to_owned();
-    for Condition { left, value } in others {
+    for Condition { expression, value } in others {
         args.push(value.clone());
-        text.push_str(&format!(" AND {left} = ?{}", args.len()));
+        text.push_str(" AND ");
+        text.push_str(&expression.replace("{}", &format!("?{}", args.len())));
     }
     (text, args)
 }

@@ -17,6 +17,8 @@ use crate::{Store, append, routing};
 
 /// Whose a receipt is.
 pub(crate) const APP: &str = "(SELECT s.app FROM sources s WHERE s.id = receipts.source)";
+/// Whether [`APP`] is a certain one, without a look for each row.
+const OF_APP: &str = "source IN (SELECT s.id FROM sources s WHERE s.app = {})";
 const COLUMNS: &str = "id, source, state, reason, method, path, peer, body_bytes, items, items_new";
 
 /// Receipts.
@@ -126,9 +128,9 @@ impl ReceiptFilter {
             Some(ReceiptState::Accepted) => listing.only("+state", code),
             _ => listing.along("state > 0 AND state", code),
         };
-        listing.by(By::ReceiptSource, "source", self.source.map(Value::from)).by(
+        listing.by(By::ReceiptSource, "source", self.source.map(Value::from)).by_such(
             By::ReceiptApp,
-            APP,
+            OF_APP,
             self.app.map(Value::from),
         )
     }

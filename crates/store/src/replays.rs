@@ -9,7 +9,7 @@ use model::page::Span;
 use model::time::Timestamp;
 
 use crate::db::Tx;
-use crate::deliveries::APP;
+use crate::deliveries::OF_APP;
 use crate::error::Error;
 use crate::listing::Listing;
 use crate::owed::DELIVERIES;
@@ -148,7 +148,7 @@ impl DeadFilter {
             .along("state <> 3 AND state", Some(Value::Int(DeliveryState::Dead.code())))
             .only("coalesce(replayed_by, 0)", Some(Value::Int(0)))
             .only("+endpoint", self.endpoint.map(Value::from))
-            .only(APP, self.app.map(Value::from))
+            .only_such(OF_APP, self.app.map(Value::from))
     }
 }
 

@@ -1,0 +1,62 @@
+//! LINE: events of a channel, messages pushed to a chat (platforms.md section 12).
+
+mod parse;
+mod send;
+#[cfg(test)]
+mod tests;
+
+use model::event::NewEvent;
+use model::send::OutgoingMessage;
+use model::source::{SecretRole, Source};
+
+use crate::header_mac::{Encoding, HeaderMac};
+use crate::http::{Answer, Call, Incoming};
+use crate::platform::{Interpreted, Platform, Sender, ToSign, Unreadable, Unsupported};
+use crate::proof::{Hash, Rejection, Verified};
+use crate::{outgoing, settings};
+
+/// The name in the registry, and the prefix of events without a name of ours.
+const KIND: &str = "line";
+/// What a chat is known by: a person's, a group's or a room's id.
+const CHAT: &str = "line_chat";
+const SIGNATURE: HeaderMac =
+    HeaderMac { name: "x-line-signature", prefix: "", hash: Hash::Sha256, encoding: Encoding::Base64 };
+
+/// The adapter of LINE.
+pub struct Line;
+
+impl Platform for Line {
+    fn kind(&self) -> &'static str {
+        KIND
+    }
+
+    fn check(&self, source: &Source) -> Result<(), String> {
+        settings::known(&source.settings, &["api_base"])?;
+        outgoing::check_base(&source.settings, send::API_BASE)?;
+        settings::secret_needed(source, SecretRole::Signing, "the channel secret")
+    }
+
+    fn verify<'r>(&self, source: &Source, request: &'r Incoming) -> Result<Verified<'r>, Rejection> {
+        SIGNATURE.prove(source, request)
+    }
+
+    fn parse(&self, _source: &Source, request: &Verified<'_>) -> Result<Vec<NewEvent>, Unreadable> {
+        parse::parse(request.request())
+    }
+
+    fn sign(&self, _source: &Source, what: &ToSign<'_>) -> Vec<(String, String)> {
+        SIGNATURE.sign(what)
+    }
+
+    fn compose(&self, sender: &Sender<'_>, message: &OutgoingMessage) -> Result<Call, Unsupported> {
+        send::compose(sender, message)
+    }
+
+    fn interpret(&self, _source: &Source, answer: &Answer) -> Interpreted {
+        send::interpret(answer)
+    }
+
+    fn addressed_by(&self) -> &'static [&'static str] {
+        &[CHAT]
+    }
+}
