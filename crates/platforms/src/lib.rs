@@ -4,6 +4,7 @@
 
 mod choices;
 mod credential;
+pub mod dialog360;
 pub mod discord;
 #[cfg(test)]
 mod fixture;
@@ -22,6 +23,7 @@ mod pointer;
 pub mod proof;
 pub mod registry;
 mod settings;
+mod static_proof;
 pub mod shopify;
 pub mod slack;
 pub mod standard_webhooks;
@@ -31,4 +33,5 @@ pub mod twilio;
 pub mod viber;
 pub mod wati;
 pub mod whatsapp;
+pub mod whatsapp_onpremises;
 pub mod whatzme;

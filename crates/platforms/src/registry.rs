@@ -7,6 +7,8 @@ use crate::platform::Platform;
 /// Every platform.
 pub static PLATFORMS: &[&dyn Platform] = &[
     &crate::whatsapp::WhatsApp,
+    &crate::whatsapp_onpremises::OnPremises,
+    &crate::dialog360::Dialog360,
     &crate::whatzme::WhatzMe,
     &crate::generic::Generic,
     &crate::standard_webhooks::StandardWebhooks,

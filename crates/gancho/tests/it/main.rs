@@ -16,3 +16,4 @@ mod oracles;
 mod platforms;
 mod reference;
 mod storage;
+mod vendors;

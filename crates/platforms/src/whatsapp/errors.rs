@@ -52,7 +52,7 @@ pub fn action(code: i64) -> Option<Action> {
 
 /// What an answer to a send means. An answer that may hide a message that was taken is never a retry, because
 /// the platform has no key that would stop a second one.
-pub(super) fn interpret(answer: &Answer) -> Interpreted {
+pub(crate) fn interpret(answer: &Answer) -> Interpreted {
     let body = json::object(&answer.body).ok();
     let error = body.as_ref().and_then(|body| body.object("error"));
     match (error.as_ref().and_then(code_of), answer.status) {

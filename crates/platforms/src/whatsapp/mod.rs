@@ -2,8 +2,8 @@
 
 pub mod errors;
 mod interactive;
-mod parse;
-mod send;
+pub(crate) mod parse;
+pub(crate) mod send;
 
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ use crate::platform::{Interpreted, Narrowed, Pace, Platform, Sender, ToSign, Unr
 use crate::proof::{Rejection, Verified};
 use crate::{meta, settings};
 
+/// The name in the registry, and the prefix of events without a name of ours.
+pub(crate) const KIND: &str = "whatsapp";
 /// Every setting there is; the guide page explains them.
 const SETTINGS: [&str; 6] =
     ["unsigned", "allow_sha1", "echo_is_human", "api_base", "api_version", "messages_per_second"];
@@ -30,7 +32,7 @@ pub struct WhatsApp;
 
 impl Platform for WhatsApp {
     fn kind(&self) -> &'static str {
-        "whatsapp"
+        KIND
     }
 
     fn check(&self, source: &Source) -> Result<(), String> {
@@ -84,17 +86,17 @@ impl Platform for WhatsApp {
     }
 
     fn pace(&self, source: &Source) -> Option<Pace> {
-        let rate = settings::messages_per_second(&source.settings, MESSAGES_PER_SECOND);
-        // A burst of a whole second's worth would double the first second; a tenth keeps close to the limit.
-        let account_burst = (rate / 10).max(1);
-        let (pair_interval, pair_burst) = PAIR;
-        Some(Pace {
-            account_interval: Duration::from_secs(1) / rate,
-            account_burst,
-            pair_interval,
-            pair_burst,
-        })
+        Some(pace(source, MESSAGES_PER_SECOND))
     }
+}
+
+/// So many messages a second of a number, unless the source says otherwise, and Meta's pace for one person.
+pub(crate) fn pace(source: &Source, messages_per_second: i64) -> Pace {
+    let rate = settings::messages_per_second(&source.settings, messages_per_second);
+    // A burst of a whole second's worth would double the first second; a tenth keeps close to the limit.
+    let account_burst = (rate / 10).max(1);
+    let (pair_interval, pair_burst) = PAIR;
+    Pace { account_interval: Duration::from_secs(1) / rate, account_burst, pair_interval, pair_burst }
 }
 
 /// Pasted secrets bring a line end along so often that it is worth saying.

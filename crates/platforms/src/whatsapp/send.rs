@@ -39,11 +39,15 @@ pub(super) fn compose(sender: &Sender<'_>, message: &OutgoingMessage) -> Result<
     let token = tokens.find(|token| !token.expose().is_empty()).ok_or_else(|| {
         unsupported("the source has no access token: add a secret with role \"access_token\"")
     })?;
-    let body = match &message.body {
-        OutgoingBody::Read { read } => mark(read)?,
-        body => wire(sender, message, body)?,
-    };
-    Ok(Call::post_json(address(sender)?, token.expose(), body))
+    Ok(Call::post_json(address(sender)?, token.expose(), body(sender, message)?))
+}
+
+/// The body of the call, which those who pass messages on to Meta take too.
+pub(crate) fn body(sender: &Sender<'_>, message: &OutgoingMessage) -> Result<String, Unsupported> {
+    match &message.body {
+        OutgoingBody::Read { read } => mark(read),
+        body => wire(sender, message, body),
+    }
 }
 
 /// Where the Graph API is.
@@ -148,7 +152,7 @@ fn mark(read: &ReadMark) -> Result<String, Unsupported> {
 }
 
 /// Refuses what Meta would refuse, in words that say what to change.
-fn allowed(body: &OutgoingBody) -> Result<(), Unsupported> {
+pub(crate) fn allowed(body: &OutgoingBody) -> Result<(), Unsupported> {
     match body {
         OutgoingBody::Text { text } => written(text),
         OutgoingBody::Image { image: media } | OutgoingBody::Video { video: media } => {

@@ -6,7 +6,8 @@ use serde_json::value::RawValue;
 use crate::json::{self, Object};
 
 /// Members of a file that have a place in [`Media`].
-const MEDIA: [&str; 8] = ["id", "url", "mime_type", "sha256", "caption", "filename", "voice", "animated"];
+const MEDIA: [&str; 9] =
+    ["id", "url", "link", "mime_type", "sha256", "caption", "filename", "voice", "animated"];
 
 /// Reads what a message of this type holds; what is unknown or not as expected is kept raw.
 pub(super) fn read(kind: &str, message: &Object<'_>, raw: &RawValue) -> Body {
@@ -25,10 +26,10 @@ pub(super) fn rest(kind: &str, message: &Object<'_>) -> Option<Box<RawValue>> {
     }
     let told: &[&str] = match kind {
         "text" => &["body"],
-        "image" | "video" | "audio" | "document" | "sticker" => &MEDIA,
+        "image" | "video" | "audio" | "voice" | "document" | "sticker" => &MEDIA,
         "location" => &["latitude", "longitude", "name", "address", "url"],
         "button" => &["payload", "text"],
-        "system" => &["type", "body", "wa_id", "user_id", "parent_user_id"],
+        "system" => &["type", "body", "wa_id", "new_wa_id", "user_id", "parent_user_id"],
         "revoke" => &["original_message_id"],
         // The others are told as they came.
         _ => return None,
@@ -57,6 +58,7 @@ fn known(kind: &str, message: &Object<'_>) -> Option<Body> {
         "image" => Some(Body::Image(media(&part))),
         "video" => Some(Body::Video(media(&part))),
         "audio" => Some(Body::Audio(media(&part))),
+        "voice" => Some(Body::Audio(Media { voice: true, ..media(&part) })),
         "document" => Some(Body::Document(media(&part))),
         "sticker" => Some(Body::Sticker(media(&part))),
         "location" => location(&part).map(Body::Location),
@@ -76,7 +78,7 @@ fn known(kind: &str, message: &Object<'_>) -> Option<Body> {
 fn media(part: &Object<'_>) -> Media {
     Media {
         id: part.string("id"),
-        url: part.string("url"),
+        url: part.string("url").or_else(|| part.string("link")),
         mime_type: part.string("mime_type"),
         sha256: part.string("sha256"),
         caption: part.string("caption"),

@@ -13,8 +13,9 @@ use super::place::Place;
 use crate::json::{self, Object};
 
 /// Members that have a place in [`Message`] or in the event around it.
-const TOLD: [&str; 12] = [
+const TOLD: [&str; 13] = [
     "from",
+    "from_bsuid",
     "from_user_id",
     "from_parent_user_id",
     "to",
@@ -76,7 +77,10 @@ impl<'p, 'j> Item<'p, 'j> {
     fn of(place: &'p Place<'p>, raw: &'j RawValue, side: Side) -> Option<Item<'p, 'j>> {
         let object = Object::of(raw)?;
         let person = match side {
-            Side::Contact => Person::of(&object, "from", "from_user_id", "from_parent_user_id"),
+            Side::Contact => {
+                let person = Person::of(&object, "from", "from_user_id", "from_parent_user_id");
+                Person { user_id: person.user_id.or_else(|| object.text("from_bsuid")), ..person }
+            }
             Side::Business => Person::of(&object, "to", "to_user_id", "to_parent_user_id"),
         };
         let (id, kind) = (object.text("id")?, object.text("type").unwrap_or_default());
@@ -207,6 +211,9 @@ impl<'p, 'j> Item<'p, 'j> {
             return None;
         }
         let now = Person::of(&part, "wa_id", "user_id", "parent_user_id");
+        // The older name of the same; the contacts beside it still say the number before.
+        let renamed = part.text("new_wa_id");
+        let now = Person { number: now.number.or_else(|| renamed.clone()), ..now };
         let (from, to) = match &*reason {
             "user_changed_user_id" => (&self.person.user_id, &now.user_id),
             _ => (&self.person.number, &now.number),
@@ -220,7 +227,14 @@ impl<'p, 'j> Item<'p, 'j> {
         };
         let mut event =
             self.event("contact.updated", ("message", &[&self.id]), Touch::None, Content::Contact { change });
-        let known = self.place.contacts.party(&now, Touch::None);
+        let known = match renamed {
+            Some(number) => Some(Party {
+                identifiers: vec![Identifier::new("wa_id", number)],
+                name: None,
+                touch: Touch::None,
+            }),
+            None => self.place.contacts.party(&now, Touch::None),
+        };
         event.party = joined(known, event.party);
         Some(event)
     }

@@ -16,7 +16,7 @@ use model::source::Source;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-pub(super) use self::narrow::narrow;
+pub(crate) use self::narrow::narrow;
 use self::place::{Change, Entry, Place};
 use crate::http::Incoming;
 use crate::json::{self, Object};
@@ -25,7 +25,7 @@ use crate::platform::{ITEMS_MAX, Unreadable};
 const OBJECT: &str = "whatsapp_business_account";
 
 /// Splits one body into its events.
-pub(super) fn parse(source: &Source, request: &Incoming) -> Result<Vec<NewEvent>, Unreadable> {
+pub(crate) fn parse(source: &Source, request: &Incoming) -> Result<Vec<NewEvent>, Unreadable> {
     let (_, entries) = entries(&request.body)?;
     let echo_is_human = source.settings.object().get("echo_is_human").and_then(Value::as_bool);
     let mut events = Vec::new();
@@ -40,6 +40,20 @@ pub(super) fn parse(source: &Source, request: &Incoming) -> Result<Vec<NewEvent>
             None => events.push(Change::of(&entry, raw).unrecognised()),
         }
     }
+    Ok(events)
+}
+
+/// Splits what the client of one number sends: the value of a change alone, without an envelope (platforms.md 2.3).
+pub(crate) fn parse_client(
+    kind: &'static str,
+    account: &str,
+    request: &Incoming,
+) -> Result<Vec<NewEvent>, Unreadable> {
+    let value = json::object(&request.body)?;
+    let said: &RawValue = serde_json::from_slice(&request.body).map_err(|error| json::unreadable(&error))?;
+    let entry = Entry::of_client(kind, account, request.received_at);
+    let mut events = Vec::new();
+    lists(&Change::of_client(&entry, said), &value, &mut events)?;
     Ok(events)
 }
 

@@ -10,7 +10,7 @@ use crate::json::{self, Object};
 use crate::platform::Narrowed;
 
 /// Keeps the changes whose account is wanted; entries that are left without any go too.
-pub(in super::super) fn narrow(body: &[u8], keep: &dyn Fn(&str) -> bool) -> Narrowed {
+pub(crate) fn narrow(body: &[u8], keep: &dyn Fn(&str) -> bool) -> Narrowed {
     let read = super::entries(body);
     let (Ok((list, entries)), Ok(text)) = (read, std::str::from_utf8(body)) else {
         // What cannot be read is one event, on no account.

@@ -91,6 +91,7 @@ pub(super) fn platform_errors(errors: Vec<&RawValue>) -> Vec<PlatformError> {
         details: error
             .object("error_data")
             .and_then(|data| data.string("details"))
+            .or_else(|| error.string("details"))
             .or_else(|| error.string("message")),
     })
     .collect()

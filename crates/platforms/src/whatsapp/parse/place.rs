@@ -13,8 +13,6 @@ use serde_json::value::RawValue;
 use super::party::Contacts;
 use crate::json::Object;
 
-/// What comes before the event types of conversations that another app has at the moment.
-const STANDBY: &str = "whatsapp.standby";
 /// How far ahead of our clock a platform's time may lie before it is not believed.
 const AHEAD_MAX: Duration = Duration::from_secs(24 * 3600);
 /// The field of what is typed on the phone of the business (platforms.md 1.8).
@@ -30,9 +28,17 @@ pub(super) struct Entry<'j> {
     time: Option<Cow<'j, str>>,
     received_at: Timestamp,
     echo_is_human: Option<bool>,
+    /// The platform's name, which stands before events without a name of ours.
+    kind: &'static str,
 }
 
 impl<'j> Entry<'j> {
+    /// What the client of one number says, whose requests have no entries: all of it is about the account.
+    pub(super) fn of_client(kind: &'static str, account: &'j str, received_at: Timestamp) -> Entry<'j> {
+        let id = Cow::Borrowed(account);
+        Entry { id, changes: None, time: None, received_at, echo_is_human: None, kind }
+    }
+
     /// Opens an entry; `echo_is_human` is what the source says of every echo, where it says anything.
     pub(super) fn of(raw: &'j RawValue, received_at: Timestamp, echo_is_human: Option<bool>) -> Entry<'j> {
         let read = Object::of(raw);
@@ -43,6 +49,7 @@ impl<'j> Entry<'j> {
             time: text("time"),
             received_at,
             echo_is_human,
+            kind: super::super::KIND,
         }
     }
 
@@ -80,6 +87,12 @@ impl<'j> Change<'j> {
         Change { entry, field, account, value, said: said.unwrap_or(raw), raw }
     }
 
+    /// All that the client of one number says in a request, as if it were a change of its messages.
+    pub(super) fn of_client(entry: &'j Entry<'j>, said: &'j RawValue) -> Change<'j> {
+        let field = Cow::Borrowed("messages");
+        Change { entry, field, account: entry.id.clone(), value: Object::of(said), said, raw: said }
+    }
+
     /// An event of the whole change. The entry's time is in its key, because two notices may read the same.
     pub(super) fn event(&self, name: &str, content: Content) -> NewEvent {
         let digest = digest_of(self.raw);
@@ -97,7 +110,8 @@ impl<'j> Change<'j> {
 
     /// The whole change as an event, because it cannot be read.
     pub(super) fn unrecognised(&self) -> NewEvent {
-        self.event("whatsapp.unrecognised", Content::Raw(self.raw.to_owned()))
+        let name = format!("{}.unrecognised", self.entry.kind);
+        self.event(&name, Content::Raw(self.raw.to_owned()))
     }
 
     /// When the entry says to have spoken, as written.
@@ -131,7 +145,10 @@ impl<'j> Place<'j> {
         parts.extend([kind, &*self.change.account]);
         parts.extend(key);
         NewEvent {
-            event_type: EventType::from_foreign(if standby { STANDBY } else { "" }, name),
+            event_type: match standby {
+                true => EventType::from_foreign(&format!("{}.standby", self.change.entry.kind), name),
+                false => EventType::from_foreign("", name),
+            },
             dedupe_key: Some(DedupeKey::of(&parts)),
             account: known(&self.change.account),
             party: None,
@@ -156,7 +173,8 @@ impl<'j> Place<'j> {
     pub(super) fn unrecognised(&self, item: &RawValue) -> NewEvent {
         let digest = digest_of(item);
         let key = ("item", &[&*self.change.field, self.change.said_at(), &digest][..]);
-        self.event("whatsapp.unrecognised", key, Content::Raw(item.to_owned()))
+        let name = format!("{}.unrecognised", self.change.entry.kind);
+        self.event(&name, key, Content::Raw(item.to_owned()))
     }
 }
 

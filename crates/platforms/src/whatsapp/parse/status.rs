@@ -13,8 +13,10 @@ use super::place::Place;
 use crate::json::{self, Object};
 
 /// Members that have a place in [`Status`] or in the event around it.
-const TOLD: [&str; 11] = [
+const TOLD: [&str; 13] = [
     "id",
+    "type",
+    "message",
     "status",
     "timestamp",
     "recipient_type",
@@ -35,7 +37,11 @@ pub(super) fn event(place: &Place<'_>, raw: &RawValue) -> Option<NewEvent> {
     let (id, word) = (item.text("id")?, item.text("status")?);
     let state = MessageState::parse(&word)?;
     let about = about(&item).unwrap_or_default();
-    let person = Person::of(&item, "recipient_id", "recipient_user_id", "recipient_parent_user_id");
+    // Clients of one number have moved the recipient into the message that the status is about.
+    let inner = item.object("message").filter(|_| item.get("recipient_id").is_none());
+    let named = inner.as_ref().unwrap_or(&item);
+    let person = Person::of(named, "recipient_id", "recipient_user_id", "recipient_parent_user_id");
+    let about = if about.is_empty() { person.number.clone().unwrap_or_default() } else { about };
     let status = Box::new(Status {
         message_id: id.clone().into_owned(),
         state,

@@ -1,0 +1,82 @@
+//! The on-premises client of WhatsApp, as Cbot, 360dialog v1 and Turn.io run it (platforms.md section 2). It signs nothing, and
+//! a request does not say which number it is about: a source for each number.
+
+mod send;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use model::conversation::SERVICE_WINDOW;
+use model::event::NewEvent;
+use model::send::OutgoingMessage;
+use model::source::Source;
+
+use crate::http::{Answer, Call, Incoming};
+use crate::platform::{
+    CredentialPlace, Interpreted, Pace, Platform, Sender, ToSign, Unreadable, Unsupported,
+};
+use crate::proof::{Rejection, Verified};
+use crate::{settings, static_proof, whatsapp};
+
+/// The name in the registry, and the prefix of events without a name of ours.
+const KIND: &str = "whatsapp_onpremises";
+/// The account, where the source names none.
+const ACCOUNT_DEFAULT: &str = "default";
+/// Messages a second that a client takes.
+const MESSAGES_PER_SECOND: i64 = 50;
+const SETTINGS: [&str; 6] = ["scheme", "header", "account", "api_base", "show_key_in", "messages_per_second"];
+
+/// The adapter of the on-premises client.
+pub struct OnPremises;
+
+impl Platform for OnPremises {
+    fn kind(&self) -> &'static str {
+        KIND
+    }
+
+    fn check(&self, source: &Source) -> Result<(), String> {
+        settings::known(&source.settings, &SETTINGS)?;
+        settings::text(&source.settings, "account")?;
+        settings::number(&source.settings, "messages_per_second", 1..=1000)?;
+        send::check(&source.settings)?;
+        static_proof::check(source)
+    }
+
+    fn verify<'r>(&self, source: &Source, request: &'r Incoming) -> Result<Verified<'r>, Rejection> {
+        static_proof::verify(source, request)
+    }
+
+    fn parse(&self, source: &Source, request: &Verified<'_>) -> Result<Vec<NewEvent>, Unreadable> {
+        let account = source.settings.text("account").unwrap_or(ACCOUNT_DEFAULT);
+        whatsapp::parse::parse_client(KIND, account, request.request())
+    }
+
+    fn credential_place(&self, source: &Source) -> Option<CredentialPlace> {
+        static_proof::credential_place(source)
+    }
+
+    fn sign(&self, source: &Source, what: &ToSign<'_>) -> Vec<(String, String)> {
+        static_proof::sign(source, what)
+    }
+
+    fn compose(&self, sender: &Sender<'_>, message: &OutgoingMessage) -> Result<Call, Unsupported> {
+        send::compose(sender, message)
+    }
+
+    fn interpret(&self, _source: &Source, answer: &Answer) -> Interpreted {
+        send::interpret(answer)
+    }
+
+    fn addressed_by(&self) -> &'static [&'static str] {
+        &["wa_id", "group"]
+    }
+
+    fn window(&self) -> Option<Duration> {
+        Some(SERVICE_WINDOW)
+    }
+
+    fn pace(&self, source: &Source) -> Option<Pace> {
+        Some(whatsapp::pace(source, MESSAGES_PER_SECOND))
+    }
+}
