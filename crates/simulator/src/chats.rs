@@ -1,5 +1,7 @@
 //! The APIs of chat platforms that take messages, in their simplest: what is well asked is taken and remembered
-//! (platforms.md sections 6 to 9).
+//! (platforms.md sections 2, 3 and 5 to 13).
+
+mod api;
 
 use std::io;
 use std::sync::Arc;
@@ -8,8 +10,9 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use model::secret::Secret;
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use self::api::Api;
 use crate::log::{Log, TooFew};
 use crate::server::{Answer, Cut, Handler, Heard, Server};
 
@@ -29,7 +32,8 @@ pub struct Called {
     pub message_id: String,
 }
 
-/// The Bot API of Telegram, the Send API of Messenger and Instagram, and the API of Discord, on one port.
+/// The APIs of Telegram, Messenger, Instagram, Discord, WATI, LINE, Slack, Viber, Twilio, the on-premises client of WhatsApp and
+/// 360dialog, on one port.
 pub struct Chats {
     server: Server<Desk>,
     desk: Desk,
@@ -67,98 +71,23 @@ struct Desk {
     limited: Arc<AtomicU32>,
 }
 
-/// Whose API a call is to.
-#[derive(Clone, Copy)]
-enum Api {
-    Telegram,
-    Meta,
-    Discord,
-}
-
 impl Handler for Desk {
     async fn handle(&self, heard: Heard) -> Result<Answer, Cut> {
-        let Some((api, path, is_allowed)) = self.read(&heard) else {
+        let Some((api, path)) = Api::of(&heard) else {
             return Ok(Answer::empty(StatusCode::NOT_FOUND));
         };
-        if !is_allowed {
+        if !api.is_shown(&heard, self.token.expose()) {
             return Ok(api.unknown());
         }
         let less = |left: u32| left.checked_sub(1);
         if self.limited.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok() {
             return Ok(api.limited());
         }
-        let body = serde_json::from_slice(&heard.body).unwrap_or(Value::Null);
+        let body = api.read(&heard.body);
         let call = self.calls.push(|number| {
             let message_id = api.message_id(number);
             Called { method: heard.method, path, body, message_id }
         });
         Ok(api.taken(&call))
-    }
-}
-
-impl Desk {
-    /// Whose it is, the path without the token, and whether the token is the right one.
-    fn read(&self, heard: &Heard) -> Option<(Api, String, bool)> {
-        let token = self.token.expose();
-        if let Some((shown, method)) = heard.path.strip_prefix("/bot").and_then(|rest| rest.split_once('/')) {
-            return Some((Api::Telegram, format!("/{method}"), shown == token));
-        }
-        let shown = heard.header("authorization").unwrap_or_default();
-        let is_of_discord = heard.path.starts_with("/channels/") || heard.path.starts_with("/webhooks/");
-        if is_of_discord {
-            return Some((Api::Discord, heard.path.clone(), shown == format!("Bot {token}")));
-        }
-        let is_of_meta = heard.path.starts_with("/v") && heard.path.ends_with("/messages");
-        is_of_meta.then(|| (Api::Meta, heard.path.clone(), shown == format!("Bearer {token}")))
-    }
-}
-
-impl Api {
-    fn message_id(self, number: usize) -> String {
-        match self {
-            Api::Telegram | Api::Discord => number.to_string(),
-            Api::Meta => format!("m_out{number}"),
-        }
-    }
-
-    fn taken(self, call: &Called) -> Answer {
-        let told = match self {
-            Api::Telegram => {
-                let id: u64 = call.message_id.parse().unwrap_or(0);
-                json!({ "ok": true, "result": { "message_id": id, "chat": { "id": call.body["chat_id"] } } })
-            }
-            Api::Meta => {
-                json!({ "recipient_id": call.body["recipient"]["id"], "message_id": call.message_id })
-            }
-            Api::Discord => json!({ "id": call.message_id, "content": call.body["content"] }),
-        };
-        Answer::json(StatusCode::OK, &told)
-    }
-
-    fn limited(self) -> Answer {
-        let (status, told) = match self {
-            Api::Telegram => (
-                StatusCode::TOO_MANY_REQUESTS,
-                json!({ "ok": false, "error_code": 429, "description": "Too Many Requests", "parameters": { "retry_after": 1 } }),
-            ),
-            Api::Meta => (
-                StatusCode::BAD_REQUEST,
-                json!({ "error": { "message": "Calls within one hour", "code": 613 } }),
-            ),
-            Api::Discord => (
-                StatusCode::TOO_MANY_REQUESTS,
-                json!({ "message": "You are being rate limited.", "retry_after": 0.3, "global": false }),
-            ),
-        };
-        Answer::json(status, &told)
-    }
-
-    fn unknown(self) -> Answer {
-        let told = match self {
-            Api::Telegram => json!({ "ok": false, "error_code": 401, "description": "Unauthorized" }),
-            Api::Meta => json!({ "error": { "message": "Invalid OAuth access token", "code": 190 } }),
-            Api::Discord => json!({ "message": "401: Unauthorized", "code": 0 }),
-        };
-        Answer::json(StatusCode::UNAUTHORIZED, &told)
     }
 }
