@@ -62,6 +62,13 @@ pub(crate) fn refused(words: &str) -> Unsupported {
     Unsupported(words.to_owned())
 }
 
+/// A text as a part of a path; what is not plain is percent-encoded (RFC 3986 section 2.3).
+pub(crate) fn escaped(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    let written = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    text.bytes().map(written).collect()
+}
+
 /// To be tried again, after what the answer asks for.
 pub(crate) fn retry(answer: &Answer, cause: String) -> Interpreted {
     Interpreted::of(Outcome::Retry { after: answer.retry_after_secs.map(Duration::from_secs), cause })

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Uri};
+use http::Method;
 use model::retry::Outcome;
 use model::send::{OutgoingBody, OutgoingMedia, OutgoingMessage};
 use model::source::{SecretRole, Settings};
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::choices::Choices;
 use crate::http::{Answer, Call};
 use crate::json;
+use crate::outgoing::{base, check_base, escaped};
 use crate::platform::{Interpreted, Sender, Unsupported};
 use crate::settings;
 
@@ -34,24 +35,12 @@ pub(super) fn check(of: &Settings) -> Result<(), String> {
     settings::known(of, &SETTINGS)?;
     settings::flag(of, "ephemeral")?;
     settings::number(of, "messages_per_second", 1..=1000)?;
-    let base = settings::text(of, "api_base")?.unwrap_or(API_BASE);
-    let is_web = base.starts_with("https://") || base.starts_with("http://");
-    match is_web && base.parse::<Uri>().is_ok_and(|uri| uri.query().is_none()) {
-        true => Ok(()),
-        false => {
-            Err(format!("setting \"api_base\" must be the address of Discord's API, such as {API_BASE}"))
-        }
-    }
-}
-
-/// Where the API is.
-pub(super) fn api_base(of: &Settings) -> &str {
-    of.text("api_base").unwrap_or(API_BASE).trim_end_matches('/')
+    check_base(of, API_BASE)
 }
 
 /// The call that sends this message, answers an interaction, reacts, or shows that we are typing.
 pub(super) fn compose(sender: &Sender<'_>, message: &OutgoingMessage) -> Result<Call, Unsupported> {
-    let base = api_base(&sender.source.settings);
+    let base = base(&sender.source.settings, API_BASE);
     let channel = format!("{base}/channels/{}", id(message.to.address(), "the recipient")?);
     let (method, url, body) = match &message.body {
         OutgoingBody::Reaction { reaction } => {
@@ -179,13 +168,6 @@ fn id<'t>(text: &'t str, what: &str) -> Result<&'t str, Unsupported> {
         true => Ok(text),
         false => Err(Unsupported(format!("{what} must be an id of Discord's: a number"))),
     }
-}
-
-fn escaped(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-    text.bytes()
-        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect()
 }
 
 fn cannot(what: &str) -> Unsupported {

@@ -250,7 +250,7 @@ fn person(entry: &Entry<'_>, item: &Object<'_>) -> Option<Identifier> {
         ["sender", "recipient"].iter().filter_map(|side| of(side)?.string("id")).find(|id| *id != entry.id);
     let by_ref = || of("sender").and_then(|sender| sender.string("user_ref"));
     other
-        .map(|id| Identifier::new(entry.product.person, id))
+        .map(|id| Identifier::new(entry.product.people[0], id))
         .or_else(|| by_ref().map(|user_ref| Identifier::new("user_ref", user_ref)))
 }
 

@@ -1,9 +1,9 @@
 //! Facebook Messenger: conversations of pages (platforms.md section 7). Instagram is told in the same shape.
 
-pub(crate) mod errors;
+mod errors;
 mod item;
-pub(crate) mod parse;
-pub(crate) mod send;
+mod parse;
+mod send;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -20,11 +20,11 @@ use crate::proof::{Rejection, Verified};
 use crate::{meta, settings};
 
 /// What differs between Meta's products that share this shape.
-pub(crate) struct Product {
+pub struct Product {
     /// The name in the registry, and the prefix of events without a name of ours.
     pub(crate) kind: &'static str,
     /// What a person is known by.
-    pub(crate) person: &'static str,
+    pub(crate) people: &'static [&'static str; 1],
     /// Where its API is.
     pub(crate) api_base: &'static str,
     /// The longest text, in bytes.
@@ -33,9 +33,10 @@ pub(crate) struct Product {
     pub(crate) reacts: bool,
 }
 
-const MESSENGER: Product = Product {
+/// The adapter of Messenger.
+pub static MESSENGER: Product = Product {
     kind: "messenger",
-    person: "psid",
+    people: &["psid"],
     api_base: "https://graph.facebook.com",
     text_bytes_max: 2_000,
     reacts: false,
@@ -44,12 +45,9 @@ const SETTINGS: [&str; 4] = ["app_id", "api_base", "api_version", "messages_per_
 /// Above this the inbox of a page freezes.
 const MESSAGES_PER_SECOND: i64 = 40;
 
-/// The adapter of Messenger.
-pub struct Messenger;
-
-impl Platform for Messenger {
+impl Platform for Product {
     fn kind(&self) -> &'static str {
-        MESSENGER.kind
+        self.kind
     }
 
     fn check(&self, source: &Source) -> Result<(), String> {
@@ -65,7 +63,7 @@ impl Platform for Messenger {
     }
 
     fn parse(&self, source: &Source, request: &Verified<'_>) -> Result<Vec<NewEvent>, Unreadable> {
-        parse::parse(&MESSENGER, source, request.request())
+        parse::parse(self, source, request.request())
     }
 
     fn sign(&self, _source: &Source, what: &ToSign<'_>) -> Vec<(String, String)> {
@@ -77,7 +75,7 @@ impl Platform for Messenger {
     }
 
     fn compose(&self, sender: &Sender<'_>, message: &OutgoingMessage) -> Result<Call, Unsupported> {
-        send::compose(&MESSENGER, sender, message)
+        send::compose(self, sender, message)
     }
 
     fn interpret(&self, _source: &Source, answer: &Answer) -> Interpreted {
@@ -85,7 +83,7 @@ impl Platform for Messenger {
     }
 
     fn addressed_by(&self) -> &'static [&'static str] {
-        &["psid"]
+        self.people
     }
 
     fn window(&self) -> Option<Duration> {
@@ -98,7 +96,7 @@ impl Platform for Messenger {
 }
 
 /// Says what is wrong with settings and secrets.
-pub(crate) fn check(source: &Source) -> Result<(), String> {
+fn check(source: &Source) -> Result<(), String> {
     settings::known(&source.settings, &SETTINGS)?;
     settings::text(&source.settings, "app_id")?;
     settings::number(&source.settings, "messages_per_second", 1..=1000)?;
@@ -112,7 +110,7 @@ pub(crate) fn check(source: &Source) -> Result<(), String> {
 }
 
 /// The pace of a page; people have none of their own.
-pub(crate) fn pace(source: &Source) -> Pace {
+fn pace(source: &Source) -> Pace {
     let rate = settings::messages_per_second(&source.settings, MESSAGES_PER_SECOND);
     let (interval, burst) = (Duration::from_secs(1) / rate, (rate / 10).max(1));
     Pace { account_interval: interval, account_burst: burst, pair_interval: interval, pair_burst: burst }

@@ -8,7 +8,7 @@ use model::source::{SecretRole, Source};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::Messenger;
+use super::MESSENGER;
 use crate::fixture::{NOW, every_fixture, get, post, sealed, source, told};
 use crate::http::{Answer, Incoming};
 use crate::platform::{Interpreted, Narrowed, Platform, Sender};
@@ -31,15 +31,15 @@ fn page() -> Source {
 }
 
 fn refusal(request: &Incoming) -> Option<Reason> {
-    Messenger.verify(&page(), request).err().map(|Rejection(reason)| reason)
+    MESSENGER.verify(&page(), request).err().map(|Rejection(reason)| reason)
 }
 
 #[test]
 fn every_fixture_gives_the_accepted_events() {
     every_fixture("messenger", |body| {
-        let request = sealed(&Messenger, &page(), SECRET, post(&[], body));
-        let verified = Messenger.verify(&page(), &request).expect("a signed request");
-        told(&Messenger.parse(&page(), &verified).expect("a readable body"))
+        let request = sealed(&MESSENGER, &page(), SECRET, post(&[], body));
+        let verified = MESSENGER.verify(&page(), &request).expect("a signed request");
+        told(&MESSENGER.parse(&page(), &verified).expect("a readable body"))
     });
 }
 
@@ -56,9 +56,9 @@ fn the_vector_with_escapes_is_accepted_over_the_bytes_as_they_came() {
 #[test]
 fn the_check_of_the_url_is_answered_to_whoever_knows_the_verify_token() {
     let asked = get("hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token=verify-me");
-    let verified = Messenger.verify(&page(), &asked).expect("the right token");
+    let verified = MESSENGER.verify(&page(), &asked).expect("the right token");
     assert_eq!(
-        Messenger.handshake(&page(), &verified).map(|reply| reply.body),
+        MESSENGER.handshake(&page(), &verified).map(|reply| reply.body),
         Some(Bytes::from("1158201444"))
     );
     let wrong = get("hub.mode=subscribe&hub.challenge=1&hub.verify_token=other");
@@ -67,13 +67,13 @@ fn the_check_of_the_url_is_answered_to_whoever_knows_the_verify_token() {
 
 #[test]
 fn settings_that_cannot_be_meant_and_missing_secrets_are_refused() {
-    assert_eq!(Messenger.check(&page()), Ok(()));
+    assert_eq!(MESSENGER.check(&page()), Ok(()));
     for settings in [json!({ "api_base": "x" }), json!({ "api_version": "25" }), json!({ "unsigned": true })]
     {
-        assert!(Messenger.check(&complete("messenger", &settings)).is_err(), "{settings}");
+        assert!(MESSENGER.check(&complete("messenger", &settings)).is_err(), "{settings}");
     }
     let secrets = [(SecretRole::Signing, SECRET)];
-    assert!(Messenger.check(&source("messenger", &json!({}), &secrets)).is_err());
+    assert!(MESSENGER.check(&source("messenger", &json!({}), &secrets)).is_err());
 }
 
 /// The address and body of the call that sends a message.
@@ -124,7 +124,7 @@ fn each_kind_of_message_has_its_call() {
     ] {
         let mut message = message;
         message["to"] = json!("5550001");
-        let (url, body) = composed(&Messenger, &page(), &message).expect("a call");
+        let (url, body) = composed(&MESSENGER, &page(), &message).expect("a call");
         assert_eq!(url, "https://graph.facebook.com/v25.0/PAGE1/messages");
         assert_eq!(body, expected);
     }
@@ -143,7 +143,7 @@ fn what_cannot_be_sent_is_said_in_words() {
         let mut message = message;
         message["to"] = json!("5550001");
         assert!(
-            composed(&Messenger, &page(), &message).is_err_and(|refusal| refusal.contains(words)),
+            composed(&MESSENGER, &page(), &message).is_err_and(|refusal| refusal.contains(words)),
             "{message}"
         );
     }
@@ -151,7 +151,7 @@ fn what_cannot_be_sent_is_said_in_words() {
 
 fn answered(status: u16, body: &str) -> Interpreted {
     let answer = Answer { status, retry_after_secs: None, body: Bytes::copy_from_slice(body.as_bytes()) };
-    Messenger.interpret(&page(), &answer)
+    MESSENGER.interpret(&page(), &answer)
 }
 
 #[test]
@@ -178,28 +178,28 @@ fn an_answer_says_what_follows() {
 fn a_body_is_cut_down_to_the_pages_that_are_wanted_in_its_own_bytes() {
     let body =
         r#"{ "object":"page", "entry": [{"id":"1","messaging":[]}, {"id":"2", "messaging":[{}]},{"x":1}] }"#;
-    let of = |wanted: &'static [&'static str]| Messenger.narrow(body.as_bytes(), &|id| wanted.contains(&id));
+    let of = |wanted: &'static [&'static str]| MESSENGER.narrow(body.as_bytes(), &|id| wanted.contains(&id));
     assert_eq!(of(&["1", "2", ""]), Narrowed::Whole);
     let part = r#"{ "object":"page", "entry": [{"id":"2", "messaging":[{}]}] }"#;
     assert_eq!(of(&["2"]), Narrowed::Part(Bytes::from(part)));
     assert_eq!(of(&["3"]), Narrowed::Nothing);
-    assert_eq!(Messenger.narrow(b"no JSON", &|id| id == "1"), Narrowed::Nothing);
-    assert_eq!(Messenger.narrow(b"no JSON", &|id| id.is_empty()), Narrowed::Whole);
+    assert_eq!(MESSENGER.narrow(b"no JSON", &|id| id == "1"), Narrowed::Nothing);
+    assert_eq!(MESSENGER.narrow(b"no JSON", &|id| id.is_empty()), Narrowed::Whole);
 }
 
 proptest! {
     #[test]
     fn no_body_panics(body in prop::collection::vec(any::<u8>(), 0..300)) {
-        let request = sealed(&Messenger, &page(), SECRET, post(&[], body));
-        let verified = Messenger.verify(&page(), &request).expect("a signed request");
-        let _ = Messenger.parse(&page(), &verified);
+        let request = sealed(&MESSENGER, &page(), SECRET, post(&[], body));
+        let verified = MESSENGER.verify(&page(), &request).expect("a signed request");
+        let _ = MESSENGER.parse(&page(), &verified);
     }
 
     #[test]
     fn no_item_of_any_shape_panics(inner in "[\\[\\]{}a-z\",:0-9]{0,80}", key in "message|postback|reaction|delivery|read|message_edit") {
         let body = format!("{{\"entry\":[{{\"id\":\"1\",\"messaging\":[{{\"{key}\":{inner}}}]}}]}}");
-        let request = sealed(&Messenger, &page(), SECRET, post(&[], body));
-        let verified = Messenger.verify(&page(), &request).expect("a signed request");
-        let _ = Messenger.parse(&page(), &verified);
+        let request = sealed(&MESSENGER, &page(), SECRET, post(&[], body));
+        let verified = MESSENGER.verify(&page(), &request).expect("a signed request");
+        let _ = MESSENGER.parse(&page(), &verified);
     }
 }

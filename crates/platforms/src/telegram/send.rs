@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Uri};
+use http::Method;
 use model::retry::Outcome;
 use model::send::{OutgoingBody, OutgoingMedia, OutgoingMessage};
 use model::source::{SecretRole, Settings};
@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::choices::Choices;
 use crate::http::{Answer, Call};
 use crate::json;
+use crate::outgoing::{base, check_base};
 use crate::platform::{Interpreted, Sender, Unsupported};
 use crate::settings;
 
@@ -30,19 +31,7 @@ pub(super) fn check(of: &Settings) -> Result<(), String> {
     settings::known(of, &SETTINGS)?;
     settings::text(of, "bot")?;
     settings::number(of, "messages_per_second", 1..=1000)?;
-    let base = settings::text(of, "api_base")?.unwrap_or(API_BASE);
-    let is_web = base.starts_with("https://") || base.starts_with("http://");
-    match is_web && base.parse::<Uri>().is_ok_and(|uri| uri.query().is_none()) {
-        true => Ok(()),
-        false => {
-            Err(format!("setting \"api_base\" must be the address of a Bot API server, such as {API_BASE}"))
-        }
-    }
-}
-
-/// Where the Bot API is.
-pub(super) fn api_base(of: &Settings) -> &str {
-    of.text("api_base").unwrap_or(API_BASE).trim_end_matches('/')
+    check_base(of, API_BASE)
 }
 
 /// The call of the method that sends this message.
@@ -60,7 +49,7 @@ pub(super) fn compose(sender: &Sender<'_>, message: &OutgoingMessage) -> Result<
     }
     Ok(Call {
         method: Method::POST,
-        url: format!("{}/bot{token}/{method}", api_base(&sender.source.settings)),
+        url: format!("{}/bot{token}/{method}", base(&sender.source.settings, API_BASE)),
         headers: vec![("content-type".to_owned(), "application/json".to_owned())],
         body: Bytes::from(Value::Object(fields).to_string()),
     })

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Uri};
+use http::Method;
 use model::retry::Outcome;
 use model::send::{OutgoingBody, OutgoingMessage};
 use model::source::{SecretRole, Settings};
 
 use crate::http::{Answer, Call};
 use crate::json::{self, Object};
+use crate::outgoing::check_base;
 use crate::platform::{Interpreted, Sender, Unsupported};
-use crate::settings;
 
 /// The longest text, in characters.
 const TEXT_MAX: usize = 4096;
@@ -20,15 +20,7 @@ const WORDS_MAX: usize = 200;
 
 /// Says what is wrong with the address of the API.
 pub(super) fn check(of: &Settings) -> Result<(), String> {
-    let Some(base) = settings::text(of, "api_base")? else { return Ok(()) };
-    let is_web = base.starts_with("https://") || base.starts_with("http://");
-    match is_web && base.parse::<Uri>().is_ok_and(|uri| uri.query().is_none()) {
-        true => Ok(()),
-        false => Err(
-            "setting \"api_base\" must be your API endpoint at WATI, such as https://live-server-1.wati.io"
-                .to_owned(),
-        ),
-    }
+    check_base(of, "https://live-server-1.wati.io")
 }
 
 /// The call that sends this message.

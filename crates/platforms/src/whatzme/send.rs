@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Uri};
+use http::Method;
 use model::retry::Outcome;
 use model::send::{OutgoingBody, OutgoingMedia, OutgoingMessage, Recipient};
 use model::source::{SecretRole, Settings, Source};
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::jid::{Jid, Sort};
 use crate::http::{Answer, Call};
+use crate::outgoing::{check_base, escaped};
 use crate::platform::{Interpreted, Pace, Sender, Unsupported};
 use crate::settings::{choice, number, pointer, text};
 
@@ -41,16 +42,7 @@ pub(super) fn check(settings: &Settings) -> Result<(), String> {
     if text(settings, "send_path")?.is_some_and(|path| !path.starts_with('/')) {
         return Err("setting \"send_path\" must begin with a slash, such as /messages/send".to_owned());
     }
-    let Some(base) = text(settings, "api_base")? else {
-        return Ok(());
-    };
-    let web = base.starts_with("https://") || base.starts_with("http://");
-    match web && base.parse::<Uri>().is_ok_and(|uri| uri.query().is_none()) {
-        true => Ok(()),
-        false => {
-            Err("setting \"api_base\" must be the address of the API, such as https://api.example".to_owned())
-        }
-    }
+    check_base(settings, "https://api.example")
 }
 
 /// The call that sends a message.
@@ -146,11 +138,7 @@ fn path_part(name: &str) -> Result<String, Unsupported> {
             "the account is not the name of an instance: set \"instance\" on the source",
         ));
     }
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-    let written = |byte: u8| {
-        if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
-    };
-    Ok(name.bytes().map(written).collect())
+    Ok(escaped(name))
 }
 
 fn cannot(what: &str) -> Unsupported {
