@@ -75,6 +75,12 @@ pub trait Platform: Sync {
         Interpreted::of(Outcome::Refused(format!("a {} source cannot send messages", self.kind())))
     }
 
+    /// How long after a message was first asked for the platform still takes a repeat of its call for the same message;
+    /// `None` where it knows no repeats, and a second call would be a second message.
+    fn knows_repeats_for(&self) -> Option<Duration> {
+        None
+    }
+
     /// Which sorts of identifier a contact can be written to by, the surest first.
     fn addressed_by(&self) -> &'static [&'static str] {
         &["group", "wa_id", "phone", "jid", "lid"]

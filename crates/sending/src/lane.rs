@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dispatcher::{Lane, LaneError};
-use egress::{Egress, Exchange, Limits, Request, retry_after};
+use egress::{Egress, Exchange, Failure, Limits, Request, retry_after};
 use model::delivery::{Attempt, AttemptOf};
 use model::id::{AccountId, AttemptId};
 use model::retry::{Jitter, Next, Outcome, RetryPolicy};
@@ -96,7 +96,11 @@ impl SendingLane {
             self.egress.exchange(request, Limits { deadline: DEADLINE, ..Limits::default() }).await;
         self.metrics.called(exchange.phases.total);
         let now = self.now();
-        let interpreted = interpret(source, platform, &exchange, now);
+        let asked_at = claimed.send.id.made_at();
+        let interpreted = match &exchange.result {
+            Ok(answer) => platform.interpret(source, &read(answer, now)),
+            Err(failure) => unanswered(platform, failure, now.since(asked_at)),
+        };
         let number = claimed.send.attempts + 1;
         let next = self.retry.next(number, &interpreted.outcome, now, Jitter((self.spread)()));
         let attempt = attempt(claimed, id, &exchange, &interpreted.outcome);
@@ -229,20 +233,23 @@ impl Lane for SendingLane {
     }
 }
 
-/// What an exchange with a platform means. Without an answer it depends on whether the request may have arrived:
-/// then only a status or a person can say, and nothing is sent twice.
-fn interpret(source: &Source, platform: &dyn Platform, exchange: &Exchange, now: Timestamp) -> Interpreted {
-    let outcome = match &exchange.result {
-        Ok(answer) => {
-            let answer = Answer {
-                status: answer.status,
-                retry_after_secs: retry_after(&answer.headers, now).map(|wait| wait.as_secs()),
-                body: answer.body.clone(),
-            };
-            return platform.interpret(source, &answer);
-        }
-        Err(failure) if failure.may_have_arrived => Outcome::Unknown(failure.words.clone()),
-        Err(failure) => Outcome::Retry { after: None, cause: failure.words.clone() },
+/// An answer as adapters see it.
+fn read(answer: &egress::Answer, now: Timestamp) -> Answer {
+    Answer {
+        status: answer.status,
+        retry_after_secs: retry_after(&answer.headers, now).map(|wait| wait.as_secs()),
+        body: answer.body.clone(),
+    }
+}
+
+/// What follows without an answer. When the call may have arrived, then only a status or a person can say, and nothing is
+/// sent twice, unless the platform knows a repeat by a key.
+fn unanswered(platform: &dyn Platform, failure: &Failure, age: Duration) -> Interpreted {
+    let is_harmless = platform.knows_repeats_for().is_some_and(|lasts| age < lasts);
+    let cause = failure.words.clone();
+    let outcome = match failure.may_have_arrived && !is_harmless {
+        true => Outcome::Unknown(cause),
+        false => Outcome::Retry { after: None, cause },
     };
     Interpreted { outcome, message_id: None, account_stopped: false }
 }

@@ -3,9 +3,10 @@
 
 mod api;
 
+use std::collections::HashSet;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::{Method, StatusCode};
@@ -16,6 +17,8 @@ use self::api::Api;
 use crate::log::{Log, TooFew};
 use crate::server::{Answer, Cut, Handler, Heard, Server};
 
+/// The header in which LINE is told that a call may be a repeat.
+const RETRY_KEY: &str = "x-line-retry-key";
 /// How many calls are remembered; older ones are forgotten.
 const REMEMBERED_MAX: usize = 10_000;
 
@@ -43,7 +46,13 @@ impl Chats {
     /// Starts on a free port of loopback. Whoever shows the token may send.
     pub async fn start(token: Secret) -> io::Result<Chats> {
         let calls = Arc::new(Log::keeping(REMEMBERED_MAX));
-        let desk = Desk { token: Arc::new(token), calls, limited: Arc::default() };
+        let desk = Desk {
+            token: Arc::new(token),
+            calls,
+            limited: Arc::default(),
+            lost: Arc::default(),
+            keys: Arc::default(),
+        };
         Ok(Chats { server: Server::start(desk.clone()).await?, desk })
     }
 
@@ -55,6 +64,16 @@ impl Chats {
     /// Has the next so many calls come back later: every platform says so in its own words.
     pub fn limit(&self, calls: u32) {
         self.desk.limited.store(calls, Ordering::Relaxed);
+    }
+
+    /// Takes the next so many calls and closes without an answer.
+    pub fn lose_answers(&self, calls: u32) {
+        self.desk.lost.store(calls, Ordering::Relaxed);
+    }
+
+    /// How many calls were taken.
+    pub fn count(&self) -> usize {
+        self.desk.calls.all().len()
     }
 
     /// Waits until so many calls were taken, and gives them.
@@ -69,6 +88,9 @@ struct Desk {
     token: Arc<Secret>,
     calls: Arc<Log<Called>>,
     limited: Arc<AtomicU32>,
+    lost: Arc<AtomicU32>,
+    /// Keys of calls that were taken, by which a repeat is known.
+    keys: Arc<Mutex<HashSet<String>>>,
 }
 
 impl Handler for Desk {
@@ -80,6 +102,10 @@ impl Handler for Desk {
             return Ok(api.unknown());
         }
         let less = |left: u32| left.checked_sub(1);
+        let key = heard.header(RETRY_KEY).map(str::to_owned);
+        if key.as_ref().is_some_and(|key| self.has_taken(key)) {
+            return Ok(Api::repeated());
+        }
         if self.limited.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok() {
             return Ok(api.limited());
         }
@@ -88,6 +114,16 @@ impl Handler for Desk {
             let message_id = api.message_id(number);
             Called { method: heard.method, path, body, message_id }
         });
-        Ok(api.taken(&call))
+        key.map(|key| self.keys.lock().unwrap_or_else(PoisonError::into_inner).insert(key));
+        match self.lost.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less) {
+            Ok(_) => Err(Cut::Close),
+            Err(_) => Ok(api.taken(&call)),
+        }
+    }
+}
+
+impl Desk {
+    fn has_taken(&self, key: &str) -> bool {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).contains(key)
     }
 }

@@ -5,6 +5,8 @@ mod send;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use model::event::NewEvent;
 use model::send::OutgoingMessage;
 use model::source::{SecretRole, Source};
@@ -54,6 +56,10 @@ impl Platform for Line {
 
     fn interpret(&self, _source: &Source, answer: &Answer) -> Interpreted {
         send::interpret(answer)
+    }
+
+    fn knows_repeats_for(&self) -> Option<Duration> {
+        Some(send::RETRY_KEY_LASTS)
     }
 
     fn addressed_by(&self) -> &'static [&'static str] {

@@ -1,5 +1,7 @@
 //! The Messaging API: a push to a chat. Its retry key makes a repeat harmless.
 
+use std::time::Duration;
+
 use aws_lc_rs::digest;
 use bytes::Bytes;
 use http::Method;
@@ -14,6 +16,8 @@ use crate::outgoing::{access_token, base, cause, link, refused, retry, within};
 use crate::platform::{Interpreted, Sender, Unsupported};
 
 pub(super) const API_BASE: &str = "https://api.line.me";
+/// How long LINE remembers a retry key.
+pub(super) const RETRY_KEY_LASTS: Duration = Duration::from_secs(24 * 3600);
 /// The longest text, in characters.
 const TEXT_MAX: usize = 5_000;
 /// Quick replies: how many, the longest label in characters, the longest data in characters.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics is a test that fails, in its helpers too")]
 
+mod repeats;
 mod turns;
 
 use std::sync::Arc;
@@ -74,11 +75,25 @@ impl Scene {
     /// A number that may send ten messages a second, one at once.
     async fn account(&self, address: &str, access_token: &str) -> AccountId {
         let settings = json!({ "api_base": self.whatsapp.api_base(), "messages_per_second": 10 });
+        self.account_of(("whatsapp", address), &settings, access_token).await
+    }
+
+    /// An account of a platform whose API is there.
+    async fn account_at(&self, platform: &str, api_base: &str, access_token: &str) -> AccountId {
+        self.account_of((platform, "one"), &json!({ "api_base": api_base }), access_token).await
+    }
+
+    async fn account_of(
+        &self,
+        (platform, address): (&str, &str),
+        settings: &serde_json::Value,
+        access_token: &str,
+    ) -> AccountId {
         let secret = |role, text: &str| SourceSecret { role, key: Key::current(Secret::new(text)) };
         let source = Source {
             id: self.store.fresh_id(),
             app: AppId::from_raw(1),
-            platform: "whatsapp".to_owned(),
+            platform: platform.to_owned(),
             name: address.to_owned(),
             path: None,
             secrets: vec![

@@ -130,6 +130,11 @@ impl Api {
         Answer::json(status, &told)
     }
 
+    /// LINE's answer to a call that it has taken before.
+    pub(super) fn repeated() -> Answer {
+        Answer::json(StatusCode::CONFLICT, &json!({ "message": "The retry key is already accepted" }))
+    }
+
     /// The answer to whoever does not show the token.
     pub(super) fn unknown(self) -> Answer {
         let told = match self {
