@@ -96,13 +96,18 @@ impl SendingLane {
             self.egress.exchange(request, Limits { deadline: DEADLINE, ..Limits::default() }).await;
         self.metrics.called(exchange.phases.total);
         let now = self.now();
-        let asked_at = claimed.send.id.made_at();
+        let known_until = platform.knows_repeats_for().map(|lasts| claimed.send.id.made_at().plus(lasts));
         let interpreted = match &exchange.result {
             Ok(answer) => platform.interpret(source, &read(answer, now)),
-            Err(failure) => unanswered(platform, failure, now.since(asked_at)),
+            Err(failure) => unanswered(failure, known_until.is_some()),
         };
         let number = claimed.send.attempts + 1;
         let next = self.retry.next(number, &interpreted.outcome, now, Jitter((self.spread)()));
+        let is_unclear = claimed.send.attempts > 0 || may_have_been_taken(&exchange);
+        let next = match known_until.filter(|_| is_unclear) {
+            Some(until) => while_known(next, &interpreted.outcome, until),
+            None => next,
+        };
         let attempt = attempt(claimed, id, &exchange, &interpreted.outcome);
         let rest_until = interpreted.account_stopped.then(|| now.plus(REST));
         Done { attempt: Some(attempt), next, message_id: interpreted.message_id, rest_until }
@@ -244,14 +249,31 @@ fn read(answer: &egress::Answer, now: Timestamp) -> Answer {
 
 /// What follows without an answer. When the call may have arrived, then only a status or a person can say, and nothing is
 /// sent twice, unless the platform knows a repeat by a key.
-fn unanswered(platform: &dyn Platform, failure: &Failure, age: Duration) -> Interpreted {
-    let is_harmless = platform.knows_repeats_for().is_some_and(|lasts| age < lasts);
+fn unanswered(failure: &Failure, knows_repeats: bool) -> Interpreted {
     let cause = failure.words.clone();
-    let outcome = match failure.may_have_arrived && !is_harmless {
+    let outcome = match failure.may_have_arrived && !knows_repeats {
         true => Outcome::Unknown(cause),
         false => Outcome::Retry { after: None, cause },
     };
     Interpreted { outcome, message_id: None, account_stopped: false }
+}
+
+/// Whether the platform may have taken the message although nothing says so.
+fn may_have_been_taken(exchange: &Exchange) -> bool {
+    match &exchange.result {
+        Ok(answer) => answer.status >= 500,
+        Err(failure) => failure.may_have_arrived,
+    }
+}
+
+/// A message that may have been taken is called again only as long as the platform knows a repeat, and is never told as one
+/// that was not taken, but where the platform itself says so.
+fn while_known(next: Next, outcome: &Outcome, until: Timestamp) -> Next {
+    match (next, outcome) {
+        (Next::RetryAt(at), Outcome::Retry { cause, .. }) if at >= until => Next::Unknown(cause.clone()),
+        (Next::Dead(cause), Outcome::Retry { .. }) => Next::Unknown(cause),
+        (next, _) => next,
+    }
 }
 
 fn attempt(claimed: &ClaimedSend, id: AttemptId, exchange: &Exchange, outcome: &Outcome) -> Attempt {

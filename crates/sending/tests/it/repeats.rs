@@ -40,3 +40,19 @@ async fn a_repeat_that_the_platform_no_longer_knows_is_not_made() {
     assert_eq!(scene.send_due().await, 1);
     assert_eq!(scene.store.sends().get(id).await.unwrap().state, SendState::Unknown);
 }
+
+#[tokio::test]
+async fn a_message_that_may_have_been_taken_is_not_told_as_one_that_was_not() {
+    let scene = Scene::new().await;
+    let chats = Chats::start(Secret::new(ACCESS_TOKEN)).await.unwrap();
+    let account = scene.account_at("line", &chats.url(), ACCESS_TOKEN).await;
+    let id = scene.queue(account, "U42").await;
+    chats.lose_answers(1);
+    assert_eq!(scene.send_due().await, 1);
+    drop(chats);
+    for attempt in 2..=6 {
+        scene.clock.advance(Duration::from_secs(3600));
+        assert_eq!(scene.send_due().await, 1, "attempt {attempt}");
+    }
+    assert_eq!(scene.store.sends().get(id).await.unwrap().state, SendState::Unknown);
+}
