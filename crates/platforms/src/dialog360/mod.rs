@@ -66,7 +66,7 @@ impl Platform for Dialog360 {
     }
 
     fn parse(&self, source: &Source, request: &Verified<'_>) -> Result<Vec<NewEvent>, Unreadable> {
-        whatsapp::parse::parse(source, request.request())
+        whatsapp::parse::parse(KIND, source, request.request())
     }
 
     fn credential_place(&self, source: &Source) -> Option<CredentialPlace> {

@@ -18,7 +18,7 @@ use crate::proof::{Rejection, Verified};
 use crate::{meta, settings};
 
 /// The name in the registry, and the prefix of events without a name of ours.
-pub(crate) const KIND: &str = "whatsapp";
+const KIND: &str = "whatsapp";
 /// Every setting there is; the guide page explains them.
 const SETTINGS: [&str; 6] =
     ["unsigned", "allow_sha1", "echo_is_human", "api_base", "api_version", "messages_per_second"];
@@ -62,7 +62,7 @@ impl Platform for WhatsApp {
     }
 
     fn parse(&self, source: &Source, request: &Verified<'_>) -> Result<Vec<NewEvent>, Unreadable> {
-        parse::parse(source, request.request())
+        parse::parse(KIND, source, request.request())
     }
 
     fn sign(&self, _source: &Source, what: &ToSign<'_>) -> Vec<(String, String)> {

@@ -24,13 +24,17 @@ use crate::platform::{ITEMS_MAX, Unreadable};
 
 const OBJECT: &str = "whatsapp_business_account";
 
-/// Splits one body into its events.
-pub(crate) fn parse(source: &Source, request: &Incoming) -> Result<Vec<NewEvent>, Unreadable> {
+/// Splits one body into its events, for a platform that speaks so.
+pub(crate) fn parse(
+    kind: &'static str,
+    source: &Source,
+    request: &Incoming,
+) -> Result<Vec<NewEvent>, Unreadable> {
     let (_, entries) = entries(&request.body)?;
     let echo_is_human = source.settings.object().get("echo_is_human").and_then(Value::as_bool);
     let mut events = Vec::new();
     for raw in entries {
-        let entry = Entry::of(raw, request.received_at, echo_is_human);
+        let entry = Entry::of((kind, raw), request.received_at, echo_is_human);
         match &entry.changes {
             Some(changes) => {
                 for raw in changes {

@@ -40,7 +40,11 @@ impl<'j> Entry<'j> {
     }
 
     /// Opens an entry; `echo_is_human` is what the source says of every echo, where it says anything.
-    pub(super) fn of(raw: &'j RawValue, received_at: Timestamp, echo_is_human: Option<bool>) -> Entry<'j> {
+    pub(super) fn of(
+        (kind, raw): (&'static str, &'j RawValue),
+        received_at: Timestamp,
+        echo_is_human: Option<bool>,
+    ) -> Entry<'j> {
         let read = Object::of(raw);
         let text = |name| read.as_ref().and_then(|entry| entry.text(name));
         Entry {
@@ -49,7 +53,7 @@ impl<'j> Entry<'j> {
             time: text("time"),
             received_at,
             echo_is_human,
-            kind: super::super::KIND,
+            kind,
         }
     }
 

@@ -14,7 +14,7 @@ use super::*;
 use crate::meta::tests::delivery;
 
 pub(super) fn read(body: &[u8]) -> Result<Vec<NewEvent>, Unreadable> {
-    parse(&source(&[], &json!({})), &delivery(body, &[]))
+    parse("whatsapp", &source(&[], &json!({})), &delivery(body, &[]))
 }
 
 pub(super) fn fixtures() -> Vec<(String, String)> {
@@ -238,7 +238,8 @@ fn a_body_of_more_items_than_are_read_is_refused_whole() {
 fn what_is_typed_on_the_phone_hands_off_and_another_apps_message_only_where_the_source_says_so() {
     let touches = |name: &str, settings: Value| {
         let body = fixture(name).to_string();
-        let events = parse(&source(&[], &settings), &delivery(body.as_bytes(), &[])).expect("echoes");
+        let events =
+            parse("whatsapp", &source(&[], &settings), &delivery(body.as_bytes(), &[])).expect("echoes");
         let touches: HashSet<String> = events
             .iter()
             .map(|event| format!("{:?}", event.party.as_ref().expect("a party").touch))
