@@ -83,11 +83,13 @@ pub async fn serve<H: Handler>(
     let addresses = Arc::new(Addresses { held: Mutex::default(), max: bounds.per_address_max });
     let graceful = GracefulShutdown::new();
     while let Some((stream, peer, permit)) = next(&listener, &room, &shutdown).await {
-        let is_bounded = !bounds.proxies.are_trusted(peer.ip());
-        let place = is_bounded.then(|| addresses.take(peer.ip()));
-        if place.as_ref().is_some_and(Option::is_none) {
-            continue;
-        }
+        let place = match bounds.proxies.are_trusted(peer.ip()) {
+            true => None,
+            false => match addresses.take(peer.ip()) {
+                None => continue,
+                held => held,
+            },
+        };
         let connection = connect(stream, peer, bounds.write_stall, handler.clone());
         let watched = graceful.watch(connection);
         tokio::spawn(async move {

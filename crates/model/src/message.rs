@@ -121,6 +121,18 @@ pub enum Body {
     },
 }
 
+impl Body {
+    /// A file as what its media type says that it is; a document where that says nothing.
+    pub fn of_file(media: Media) -> Body {
+        match media.mime_type.as_deref().and_then(|kind| kind.split('/').next()) {
+            Some("image") => Body::Image(media),
+            Some("video") => Body::Video(media),
+            Some("audio") => Body::Audio(media),
+            _ => Body::Document(media),
+        }
+    }
+}
+
 /// The control an answer was chosen from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -181,6 +181,16 @@ pub struct Pace {
     pub pair_burst: u32,
 }
 
+impl Pace {
+    /// So many calls of one account a second, a tenth of them at once: a burst of a whole second's worth would double the
+    /// first second. A contact has the interval and burst given, or the account's own where the platform sets none.
+    pub(crate) fn of(rate: u32, pair: Option<(Duration, u32)>) -> Pace {
+        let (account_interval, account_burst) = (Duration::from_secs(1) / rate, (rate / 10).max(1));
+        let (pair_interval, pair_burst) = pair.unwrap_or((account_interval, account_burst));
+        Pace { account_interval, account_burst, pair_interval, pair_burst }
+    }
+}
+
 /// The most events that are made of one request: ten times what the largest platform sends.
 pub const ITEMS_MAX: usize = 10_000;
 

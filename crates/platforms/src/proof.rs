@@ -243,6 +243,12 @@ pub enum Unsigned {
     AdminSaysSo,
 }
 
+/// The time that a platform signs as seconds since the epoch: up to twelve digits and nothing else.
+pub fn seconds(text: &str) -> Option<Timestamp> {
+    let is_time = text.len() <= 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| is_time).map(Timestamp::from_secs)
+}
+
 /// Checks that a signed time is near ours.
 pub fn near(signed_at: Timestamp, now: Timestamp, tolerance: Duration) -> Result<(), Rejection> {
     let apart = now.since(signed_at).max(signed_at.since(now));

@@ -91,9 +91,7 @@ impl Platform for Discord {
 
     fn pace(&self, source: &Source) -> Option<Pace> {
         let rate = settings::messages_per_second(&source.settings, CALLS_PER_SECOND);
-        let (pair_interval, pair_burst) = CHANNEL_PACE;
-        let (account_interval, account_burst) = (Duration::from_secs(1) / rate, (rate / 10).max(1));
-        Some(Pace { account_interval, account_burst, pair_interval, pair_burst })
+        Some(Pace::of(rate, Some(CHANNEL_PACE)))
     }
 }
 

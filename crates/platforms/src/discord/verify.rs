@@ -4,7 +4,6 @@
 use http::Method;
 use model::receipt::Reason;
 use model::source::{SecretRole, Source};
-use model::time::Timestamp;
 
 use crate::header_mac::Encoding;
 use crate::http::Incoming;
@@ -45,8 +44,6 @@ pub(super) fn verify<'r>(source: &Source, request: &'r Incoming) -> Result<Verif
     let signed = [time.as_bytes(), &request.body].concat();
     let verified = proof::by_ed25519(request, &[signature], keys, &signed)?;
     let tolerance = settings::tolerance(&source.settings);
-    let is_time = time.len() <= 12 && time.bytes().all(|byte| byte.is_ascii_digit());
-    let signed_at = time.parse().ok().filter(|_| is_time).map(Timestamp::from_secs);
-    proof::near(signed_at.ok_or(Rejection(Reason::SignatureMalformed))?, request.received_at, tolerance)?;
-    Ok(verified)
+    let signed_at = proof::seconds(time).ok_or(Rejection(Reason::SignatureMalformed))?;
+    proof::near(signed_at, request.received_at, tolerance).map(|()| verified)
 }

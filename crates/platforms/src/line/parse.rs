@@ -83,8 +83,8 @@ impl Item<'_> {
         let millis = event.text("timestamp").and_then(|text| text.parse().ok());
         NewEvent {
             dedupe_key: id.map(|id| DedupeKey::of(&[self.account, &id])),
-            party: chat(event).map(|(id, _)| Party {
-                identifiers: vec![Identifier::new(CHAT, id)],
+            party: Chat::of(event).map(|chat| Party {
+                identifiers: vec![Identifier::new(CHAT, chat.id)],
                 name: None,
                 touch,
             }),
@@ -94,9 +94,11 @@ impl Item<'_> {
     }
 
     fn ours(&self, event: &Object<'_>, name: &str, touch: Touch, message: Message) -> Option<NewEvent> {
-        let (_, author) = chat(event)?;
-        let group = author.is_some().then(|| chat(event).map(|(id, _)| id)).flatten();
-        let message = Message { author: author.flatten(), group, ..message };
+        let chat = Chat::of(event)?;
+        let message = match chat.is_shared {
+            true => Message { author: chat.user, group: Some(chat.id), ..message },
+            false => message,
+        };
         let content = Content::Message { message: Box::new(message) };
         let event_type = EventType::new(name).expect("the adapter's own names are well formed");
         Some(self.of(event, event_type, touch, content))
@@ -152,14 +154,25 @@ fn extra(event: &Object<'_>, of_message: Option<BTreeMap<&str, &RawValue>>) -> O
     (!all.is_empty()).then(|| raw(&all))
 }
 
-/// The chat an event is of; of a group or a room also who of it, where that is told.
-fn chat(event: &Object<'_>) -> Option<(String, Option<Option<String>>)> {
-    let source = event.object("source")?;
-    let user = source.string("userId");
-    match source.text("type")?.as_ref() {
-        "group" => Some((source.string("groupId")?, Some(user))),
-        "room" => Some((source.string("roomId")?, Some(user))),
-        _ => Some((user?, None)),
+/// Where an event happened.
+struct Chat {
+    id: String,
+    /// Who of it, where that is told.
+    user: Option<String>,
+    /// Whether it is a group or a room.
+    is_shared: bool,
+}
+
+impl Chat {
+    fn of(event: &Object<'_>) -> Option<Chat> {
+        let source = event.object("source")?;
+        let user = source.string("userId");
+        let (id, is_shared) = match source.text("type")?.as_ref() {
+            "group" => (source.string("groupId")?, true),
+            "room" => (source.string("roomId")?, true),
+            _ => (user.clone()?, false),
+        };
+        Some(Chat { id, user, is_shared })
     }
 }
 

@@ -112,6 +112,5 @@ fn check(source: &Source) -> Result<(), String> {
 /// The pace of a page; people have none of their own.
 fn pace(source: &Source) -> Pace {
     let rate = settings::messages_per_second(&source.settings, MESSAGES_PER_SECOND);
-    let (interval, burst) = (Duration::from_secs(1) / rate, (rate / 10).max(1));
-    Pace { account_interval: interval, account_burst: burst, pair_interval: interval, pair_burst: burst }
+    Pace::of(rate, None)
 }

@@ -86,11 +86,6 @@ impl Platform for Slack {
 
     fn pace(&self, source: &Source) -> Option<Pace> {
         let rate = settings::messages_per_second(&source.settings, MESSAGES_PER_SECOND);
-        Some(Pace {
-            account_interval: Duration::from_secs(1) / rate,
-            account_burst: (rate / 10).max(1),
-            pair_interval: CHANNEL_INTERVAL,
-            pair_burst: 1,
-        })
+        Some(Pace::of(rate, Some((CHANNEL_INTERVAL, 1))))
     }
 }

@@ -183,19 +183,13 @@ fn body(said: &Object<'_>) -> Option<Body> {
     let Some(file) = files.first().and_then(|file| Object::of(file)) else {
         return Some(Body::Text { text: text.unwrap_or_default() });
     };
-    let mime_type = file.string("mimetype");
     let media = Media {
         id: file.string("id"),
         url: file.string("url_private_download").or_else(|| file.string("url_private")),
         caption: text,
         filename: file.string("name"),
-        mime_type: mime_type.clone(),
+        mime_type: file.string("mimetype"),
         ..Media::default()
     };
-    Some(match mime_type.as_deref().and_then(|kind| kind.split('/').next()) {
-        Some("image") => Body::Image(media),
-        Some("video") => Body::Video(media),
-        Some("audio") => Body::Audio(media),
-        _ => Body::Document(media),
-    })
+    Some(Body::of_file(media))
 }

@@ -3,7 +3,6 @@
 use http::Method;
 use model::receipt::Reason;
 use model::source::{SecretRole, Source};
-use model::time::Timestamp;
 
 use crate::header_mac::Encoding;
 use crate::http::Incoming;
@@ -26,8 +25,7 @@ pub(super) fn verify<'r>(source: &Source, request: &'r Incoming) -> Result<Verif
     let malformed = || Rejection(Reason::SignatureMalformed);
     let shown = text.strip_prefix("v0=").and_then(|text| Encoding::Hex.read(text));
     let shown = shown.filter(|bytes| bytes.len() == Hash::Sha256.bytes()).ok_or_else(malformed)?;
-    let is_time = (1..=12).contains(&time.len()) && time.bytes().all(|byte| byte.is_ascii_digit());
-    let signed_at = time.parse().map(Timestamp::from_secs).ok().filter(|_| is_time).ok_or_else(malformed)?;
+    let signed_at = proof::seconds(time).ok_or_else(malformed)?;
     let keys = source.secrets(SecretRole::Signing, request.received_at).map(|key| key.expose());
     let verified = proof::by_mac(request, Hash::Sha256, &[shown], keys, &signed(time, &request.body))?;
     proof::near(signed_at, request.received_at, settings::tolerance(&source.settings)).map(|()| verified)

@@ -3,7 +3,6 @@
 use http::Method;
 use model::receipt::Reason;
 use model::source::{SecretRole, Source};
-use model::time::Timestamp;
 
 use crate::header_mac::Encoding;
 use crate::http::Incoming;
@@ -38,8 +37,7 @@ pub(super) fn verify<'r>(source: &Source, request: &'r Incoming) -> Result<Verif
     let signed: [&[u8]; 3] = [time.as_bytes(), b".", &request.body];
     let verified = proof::by_mac(request, Hash::Sha256, &signatures, keys, &signed)?;
     let tolerance = settings::tolerance(&source.settings);
-    let signed_at =
-        time.parse().map(Timestamp::from_secs).map_err(|_| Rejection(Reason::SignatureMalformed))?;
+    let signed_at = proof::seconds(time).ok_or(Rejection(Reason::SignatureMalformed))?;
     proof::near(signed_at, request.received_at, tolerance).map(|()| verified)
 }
 
@@ -54,7 +52,7 @@ fn read(header: &str) -> Option<(&str, Vec<Vec<u8>>)> {
             _ => {}
         }
     }
-    let is_time = |text: &&str| (1..=12).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    let is_time = |text: &&str| proof::seconds(text).is_some();
     Some((time.filter(is_time)?, signatures)).filter(|(_, signatures)| !signatures.is_empty())
 }
 

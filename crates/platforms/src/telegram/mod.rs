@@ -66,12 +66,7 @@ impl Platform for Telegram {
 
     fn pace(&self, source: &Source) -> Option<Pace> {
         let rate = settings::messages_per_second(&source.settings, MESSAGES_PER_SECOND);
-        Some(Pace {
-            account_interval: Duration::from_secs(1) / rate,
-            account_burst: (rate / 10).max(1),
-            pair_interval: CHAT_INTERVAL,
-            pair_burst: 1,
-        })
+        Some(Pace::of(rate, Some((CHAT_INTERVAL, 1))))
     }
 }
 

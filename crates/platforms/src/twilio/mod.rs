@@ -6,8 +6,6 @@ mod send;
 mod tests;
 mod verify;
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use model::event::NewEvent;
 use model::send::OutgoingMessage;
@@ -75,13 +73,6 @@ impl Platform for Twilio {
 
     fn pace(&self, source: &Source) -> Option<Pace> {
         let rate = settings::messages_per_second(&source.settings, MESSAGES_PER_SECOND);
-        let interval = Duration::from_secs(1) / rate;
-        let burst = (rate / 10).max(1);
-        Some(Pace {
-            account_interval: interval,
-            account_burst: burst,
-            pair_interval: interval,
-            pair_burst: burst,
-        })
+        Some(Pace::of(rate, None))
     }
 }

@@ -188,15 +188,7 @@ impl Form<'_> {
             return Body::Text { text: text.unwrap_or_default() };
         };
         let mime_type = self.owned("MediaContentType0");
-        let kind =
-            mime_type.as_deref().and_then(|kind| kind.split('/').next()).unwrap_or_default().to_owned();
-        let media = Media { url: Some(url), mime_type, caption: text, ..Media::default() };
-        match kind.as_str() {
-            "image" => Body::Image(media),
-            "video" => Body::Video(media),
-            "audio" => Body::Audio(media),
-            _ => Body::Document(media),
-        }
+        Body::of_file(Media { url: Some(url), mime_type, caption: text, ..Media::default() })
     }
 
     fn step(&self, step: &str) -> Option<NewEvent> {

@@ -93,10 +93,7 @@ impl Platform for WhatsApp {
 /// So many messages a second of a number, unless the source says otherwise, and Meta's pace for one person.
 pub(crate) fn pace(source: &Source, messages_per_second: i64) -> Pace {
     let rate = settings::messages_per_second(&source.settings, messages_per_second);
-    // A burst of a whole second's worth would double the first second; a tenth keeps close to the limit.
-    let account_burst = (rate / 10).max(1);
-    let (pair_interval, pair_burst) = PAIR;
-    Pace { account_interval: Duration::from_secs(1) / rate, account_burst, pair_interval, pair_burst }
+    Pace::of(rate, Some(PAIR))
 }
 
 /// Pasted secrets bring a line end along so often that it is worth saying.
