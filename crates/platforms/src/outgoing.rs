@@ -33,7 +33,8 @@ pub(crate) fn base<'s>(of: &'s Settings, default: &'s str) -> &'s str {
 pub(crate) fn access_token<'s>(sender: &Sender<'s>) -> Result<&'s str, Unsupported> {
     let token = sender.source.secrets(SecretRole::AccessToken, sender.now).next();
     let token = token.map(|token| token.expose()).filter(|token| !token.is_empty());
-    token.ok_or_else(|| refused("the source has no access token: add a secret with role \"access_token\""))
+    token
+        .ok_or_else(|| unsupported("the source has no access token: add a secret with role \"access_token\""))
 }
 
 /// Refuses a text that is empty or longer than the platform takes, in characters.
@@ -50,15 +51,15 @@ pub(crate) fn within(what: &str, text: &str, max: usize) -> Result<(), Unsupport
 /// The link of a file, for platforms that fetch it themselves and have no ids for files.
 pub(crate) fn link(media: &OutgoingMedia) -> Result<&str, Unsupported> {
     let link = media.link.as_deref().filter(|_| media.id.is_none());
-    let link = link.ok_or_else(|| refused("a file needs a link here: there are no ids to send it by"))?;
+    let link = link.ok_or_else(|| unsupported("a file needs a link here: there are no ids to send it by"))?;
     match link.starts_with("https://") {
         true => Ok(link),
-        false => Err(refused("the link of a file must begin with https://")),
+        false => Err(unsupported("the link of a file must begin with https://")),
     }
 }
 
 /// Why a platform cannot.
-pub(crate) fn refused(words: &str) -> Unsupported {
+pub(crate) fn unsupported(words: &str) -> Unsupported {
     Unsupported(words.to_owned())
 }
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::choices::Choices;
 use crate::http::{Answer, Call};
 use crate::json;
-use crate::outgoing::{base, check_base, escaped};
+use crate::outgoing::{base, cause, check_base, escaped, unsupported};
 use crate::platform::{Interpreted, Sender, Unsupported};
 use crate::settings;
 
@@ -27,8 +27,6 @@ const ROWS_MAX: usize = 5;
 const ROW_MAX: usize = 5;
 const LABEL_MAX: usize = 80;
 const CHOICE_BYTES_MAX: usize = 100;
-/// The most that is kept of Discord's own words about a refusal, in characters.
-const WORDS_MAX: usize = 200;
 
 /// Says what is wrong with the settings for sending.
 pub(super) fn check(of: &Settings) -> Result<(), String> {
@@ -174,10 +172,6 @@ fn cannot(what: &str) -> Unsupported {
     Unsupported(format!("Discord has no {what}: send a text"))
 }
 
-fn unsupported(words: &str) -> Unsupported {
-    Unsupported(words.to_owned())
-}
-
 /// What an answer means. The nonce makes a second try harmless for some minutes, so a failure of Discord's is a retry.
 pub(super) fn interpret(answer: &Answer) -> Interpreted {
     let body = json::object(&answer.body).ok();
@@ -187,7 +181,7 @@ pub(super) fn interpret(answer: &Answer) -> Interpreted {
     }
     let code = told("code").map(|code| format!("/{code}")).unwrap_or_default();
     let words = told("message").unwrap_or_else(|| "without a reason".to_owned());
-    let cause: String = format!("HTTP {}{code} {words}", answer.status).chars().take(WORDS_MAX).collect();
+    let cause = cause(&format!("HTTP {}{code} {words}", answer.status));
     let outcome = match answer.status {
         429 | 500.. => {
             let asked = body.as_ref().and_then(|body| body.number("retry_after")).filter(|secs| *secs >= 0.0);

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::choices::Choices;
 use crate::http::{Answer, Call};
 use crate::json;
-use crate::outgoing::{access_token, base, cause, link, refused, retry, within};
+use crate::outgoing::{access_token, base, cause, link, retry, unsupported, within};
 use crate::platform::{Interpreted, Sender, Unsupported};
 
 pub(super) const API_BASE: &str = "https://api.line.me";
@@ -33,11 +33,11 @@ pub(super) fn compose(sender: &Sender<'_>, message: &OutgoingMessage) -> Result<
     let base = base(&sender.source.settings, API_BASE);
     let to = message.to.address();
     if message.reply_to.is_some() {
-        return Err(refused("LINE quotes a message by a token of its own: leave reply_to out"));
+        return Err(unsupported("LINE quotes a message by a token of its own: leave reply_to out"));
     }
     if let OutgoingBody::Read { read } = &message.body {
         if !read.typing {
-            return Err(refused(
+            return Err(unsupported(
                 "LINE marks messages as read by a token of its own, which is not known here",
             ));
         }
@@ -78,7 +78,7 @@ fn content(body: &OutgoingBody) -> Result<Value, Unsupported> {
             json!({ "type": "text", "text": text.body })
         }
         OutgoingBody::Image { image } if image.caption.is_some() => {
-            return Err(refused("a picture of LINE has no caption: send the words as a text"));
+            return Err(unsupported("a picture of LINE has no caption: send the words as a text"));
         }
         OutgoingBody::Image { image } => {
             let link = link(image)?;
@@ -87,13 +87,13 @@ fn content(body: &OutgoingBody) -> Result<Value, Unsupported> {
         OutgoingBody::Sticker { sticker } => {
             let named = sticker.id.as_deref().and_then(|id| id.split_once('/'));
             let (package, number) =
-                named.ok_or_else(|| refused("a sticker of LINE has the id <packageId>/<stickerId>"))?;
+                named.ok_or_else(|| unsupported("a sticker of LINE has the id <packageId>/<stickerId>"))?;
             json!({ "type": "sticker", "packageId": package, "stickerId": number })
         }
         OutgoingBody::Location { location } => {
             let title = location.name.as_deref().or(location.address.as_deref());
             let (Some(title), Some(address)) = (title, location.address.as_deref()) else {
-                return Err(refused("a place of LINE needs an address"));
+                return Err(unsupported("a place of LINE needs an address"));
             };
             json!({ "type": "location", "title": title, "address": address,
                 "latitude": location.latitude, "longitude": location.longitude })
@@ -101,17 +101,17 @@ fn content(body: &OutgoingBody) -> Result<Value, Unsupported> {
         OutgoingBody::Interactive { interactive } => choices(interactive)?,
         OutgoingBody::Template { template } if template["type"].is_string() => template.clone(),
         OutgoingBody::Template { .. } => {
-            return Err(refused(
+            return Err(unsupported(
                 "a template of LINE is a message in LINE's own shape, with a type such as flex",
             ));
         }
         OutgoingBody::Video { .. } | OutgoingBody::Audio { .. } | OutgoingBody::Document { .. } => {
-            return Err(refused(
+            return Err(unsupported(
                 "LINE wants a preview of a film and the length of a sound, and takes no files: send a link as a text",
             ));
         }
         OutgoingBody::Contacts { .. } | OutgoingBody::Reaction { .. } | OutgoingBody::Read { .. } => {
-            return Err(refused("LINE's API has no contacts and no reactions to send"));
+            return Err(unsupported("LINE's API has no contacts and no reactions to send"));
         }
     })
 }

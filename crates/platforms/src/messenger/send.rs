@@ -1,12 +1,13 @@
 //! The Send API: one call a message (platforms.md sections 7 and 8).
 
 use model::send::{OutgoingBody, OutgoingMedia, OutgoingMessage};
-use model::source::{SecretRole, Settings};
+use model::source::Settings;
 use serde_json::{Value, json};
 
 use super::Product;
 use crate::choices::Choices;
 use crate::http::Call;
+use crate::outgoing::{access_token, unsupported};
 use crate::platform::{Sender, Unsupported};
 use crate::settings;
 
@@ -41,10 +42,7 @@ pub(crate) fn compose(
     sender: &Sender<'_>,
     message: &OutgoingMessage,
 ) -> Result<Call, Unsupported> {
-    let token = sender.source.secrets(SecretRole::AccessToken, sender.now).next();
-    let token = token.filter(|token| !token.expose().is_empty()).ok_or_else(|| {
-        unsupported("the source has no access token: add a secret with role \"access_token\"")
-    })?;
+    let token = access_token(sender)?;
     if sender.account.is_empty() || !sender.account.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return Err(Unsupported(format!("\"{}\" is not the id of a page or an account", sender.account)));
     }
@@ -67,7 +65,7 @@ pub(crate) fn compose(
     let settings = &sender.source.settings;
     let version = settings.text("api_version").unwrap_or(API_VERSION);
     let url = format!("{}/{version}/{}/messages", api_base(product, settings), sender.account);
-    Ok(Call::post_json(url, token.expose(), body.to_string()))
+    Ok(Call::post_json(url, token, body.to_string()))
 }
 
 fn wire(product: &Product, body: &OutgoingBody) -> Result<Value, Unsupported> {
@@ -136,8 +134,4 @@ fn within(product: &Product, text: &str) -> Result<(), Unsupported> {
 
 fn cannot(product: &Product, what: &str) -> Unsupported {
     Unsupported(format!("{} cannot send {what}", product.kind))
-}
-
-fn unsupported(words: &str) -> Unsupported {
-    Unsupported(words.to_owned())
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::choices::Choices;
 use crate::http::{Answer, Call};
 use crate::json;
-use crate::outgoing::{access_token, base, cause, link, refused, retry, within};
+use crate::outgoing::{access_token, base, cause, link, retry, unsupported, within};
 use crate::platform::{Interpreted, Sender, Unsupported};
 
 pub(super) const API_BASE: &str = "https://slack.com/api";
@@ -38,7 +38,7 @@ pub(super) fn compose(sender: &Sender<'_>, message: &OutgoingMessage) -> Result<
     let channel = message.to.address();
     let is_id = (2..=32).contains(&channel.len()) && channel.bytes().all(|byte| byte.is_ascii_alphanumeric());
     if !is_id {
-        return Err(refused("the recipient must be the id of a channel or a person, such as C024BE91L"));
+        return Err(unsupported("the recipient must be the id of a channel or a person, such as C024BE91L"));
     }
     if let OutgoingBody::Reaction { reaction } = &message.body {
         let body = react(channel, reaction)?;
@@ -55,11 +55,11 @@ pub(super) fn compose(sender: &Sender<'_>, message: &OutgoingMessage) -> Result<
 fn react(channel: &str, reaction: &OutgoingReaction) -> Result<Value, Unsupported> {
     let name = reaction.emoji.as_deref().unwrap_or_default().trim_matches(':');
     if name.is_empty() {
-        return Err(refused("to take a reaction back, Slack must be told which: that is not known here"));
+        return Err(unsupported("to take a reaction back, Slack must be told which: that is not known here"));
     }
     let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_+-':".contains(&byte);
     if !name.bytes().all(is_name) {
-        return Err(refused("Slack knows emoji by name, such as thumbsup"));
+        return Err(unsupported("Slack knows emoji by name, such as thumbsup"));
     }
     Ok(json!({ "channel": channel, "timestamp": reaction.message_id, "name": name }))
 }
@@ -81,15 +81,17 @@ fn content(body: &OutgoingBody) -> Result<Value, Unsupported> {
             json!({ "text": template["text"], "blocks": template["blocks"] })
         }
         OutgoingBody::Template { .. } => {
-            return Err(refused("a template of Slack is a list of blocks, with a text for notifications"));
+            return Err(unsupported(
+                "a template of Slack is a list of blocks, with a text for notifications",
+            ));
         }
         OutgoingBody::Read { .. } => {
-            return Err(refused("an app of Slack cannot mark messages as read, nor type"));
+            return Err(unsupported("an app of Slack cannot mark messages as read, nor type"));
         }
         OutgoingBody::Location { .. } | OutgoingBody::Contacts { .. } => {
-            return Err(refused("Slack has no places and no cards of people: send them as a text"));
+            return Err(unsupported("Slack has no places and no cards of people: send them as a text"));
         }
-        _ => return Err(refused("Slack takes only pictures by link: send a link to the file as a text")),
+        _ => return Err(unsupported("Slack takes only pictures by link: send a link to the file as a text")),
     })
 }
 

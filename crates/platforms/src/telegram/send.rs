@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::choices::Choices;
 use crate::http::{Answer, Call};
 use crate::json;
-use crate::outgoing::{base, check_base};
+use crate::outgoing::{base, cause, check_base, unsupported};
 use crate::platform::{Interpreted, Sender, Unsupported};
 use crate::settings;
 
@@ -23,8 +23,6 @@ const TEXT_MAX: usize = 4096;
 const CAPTION_MAX: usize = 1024;
 /// The longest id of a button, in bytes.
 const CHOICE_BYTES_MAX: usize = 64;
-/// The most that is kept of Telegram's own words about a refusal, in characters.
-const WORDS_MAX: usize = 200;
 
 /// Says what is wrong with the settings for sending.
 pub(super) fn check(of: &Settings) -> Result<(), String> {
@@ -181,10 +179,6 @@ fn number(message_id: &str) -> Result<i64, Unsupported> {
     message_id.parse().map_err(|_| unsupported("the id of a message of Telegram is a number"))
 }
 
-fn unsupported(words: &str) -> Unsupported {
-    Unsupported(words.to_owned())
-}
-
 /// What an answer means. Whatever Telegram itself has put into words was not done, so it may be tried again.
 pub(super) fn interpret(answer: &Answer) -> Interpreted {
     let body = json::object(&answer.body).ok();
@@ -204,7 +198,7 @@ pub(super) fn interpret(answer: &Answer) -> Interpreted {
     let told = |name: &str| parameters.as_ref().and_then(|parameters| parameters.string(name));
     let moved = told("migrate_to_chat_id").map(|to| format!(": the chat is {to} now")).unwrap_or_default();
     let description = body.string("description").unwrap_or_default();
-    let cause: String = format!("error {code} {description}{moved}").chars().take(WORDS_MAX).collect();
+    let cause = cause(&format!("error {code} {description}{moved}"));
     let outcome = match code {
         429 | 500.. => {
             let asked = told("retry_after").and_then(|secs| secs.parse().ok());

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::WHATSAPP;
 use crate::http::{Answer, Call};
 use crate::json;
-use crate::outgoing::{access_token, base, cause, check_base, link, refused, retry, within};
+use crate::outgoing::{access_token, base, cause, check_base, link, retry, unsupported, within};
 use crate::platform::{Interpreted, Sender, Unsupported};
 use crate::settings;
 
@@ -47,14 +47,15 @@ fn is_sid(text: &str) -> bool {
 /// The call that sends this message.
 pub(super) fn compose(sender: &Sender<'_>, message: &OutgoingMessage) -> Result<Call, Unsupported> {
     let of = &sender.source.settings;
-    let sid =
-        of.text("account_sid").ok_or_else(|| refused("set \"account_sid\" to your account's AC… first"))?;
+    let sid = of
+        .text("account_sid")
+        .ok_or_else(|| unsupported("set \"account_sid\" to your account's AC… first"))?;
     let credential = access_token(sender)?;
     // An Auth Token alone belongs to the account.
     let credential =
         if credential.contains(':') { credential.to_owned() } else { format!("{sid}:{credential}") };
     if message.reply_to.is_some() {
-        return Err(refused("through Twilio no certain message can be answered: leave reply_to out"));
+        return Err(unsupported("through Twilio no certain message can be answered: leave reply_to out"));
     }
     let mut form = form_urlencoded::Serializer::new(String::new());
     form.append_pair("To", &address(sender.account, message.to.address())?);
@@ -88,7 +89,7 @@ fn address(account: &str, to: &str) -> Result<String, Unsupported> {
         (true, true) => Ok(format!("{WHATSAPP}+{digits}")),
         (true, false) if !bare.is_empty() => Ok(format!("{WHATSAPP}{bare}")),
         (false, true) => Ok(format!("+{digits}")),
-        _ => Err(refused("the recipient must be a phone number")),
+        _ => Err(unsupported("the recipient must be a phone number")),
     }
 }
 
@@ -103,11 +104,11 @@ fn content(body: &OutgoingBody) -> Result<Vec<(&'static str, String)>, Unsupport
         | OutgoingBody::Audio { audio: media }
         | OutgoingBody::Document { document: media } => file(media),
         OutgoingBody::Template { template } => content_template(template),
-        OutgoingBody::Interactive { .. } => {
-            Err(refused("Twilio keeps buttons and lists as templates: send its content_sid as a template"))
-        }
-        OutgoingBody::Read { .. } => Err(refused("Twilio cannot mark a message as read")),
-        _ => Err(refused("through Twilio texts, files and templates can be sent")),
+        OutgoingBody::Interactive { .. } => Err(unsupported(
+            "Twilio keeps buttons and lists as templates: send its content_sid as a template",
+        )),
+        OutgoingBody::Read { .. } => Err(unsupported("Twilio cannot mark a message as read")),
+        _ => Err(unsupported("through Twilio texts, files and templates can be sent")),
     }
 }
 
@@ -123,7 +124,7 @@ fn file(media: &OutgoingMedia) -> Result<Vec<(&'static str, String)>, Unsupporte
 fn content_template(template: &Value) -> Result<Vec<(&'static str, String)>, Unsupported> {
     let sid = template["content_sid"].as_str();
     let sid =
-        sid.ok_or_else(|| refused("a template of Twilio has a content_sid, HX…, and content_variables"))?;
+        sid.ok_or_else(|| unsupported("a template of Twilio has a content_sid, HX…, and content_variables"))?;
     let mut fields = vec![("ContentSid", sid.to_owned())];
     match &template["content_variables"] {
         Value::Null => {}

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::choices::Choices;
 use crate::http::{Answer, Call};
 use crate::json;
-use crate::outgoing::{access_token, base, cause, check_base, link, refused, retry, within};
+use crate::outgoing::{access_token, base, cause, check_base, link, retry, unsupported, within};
 use crate::platform::{Interpreted, Sender, Unsupported};
 use crate::settings;
 
@@ -43,9 +43,9 @@ pub(super) fn compose(sender: &Sender<'_>, message: &OutgoingMessage) -> Result<
     let token = access_token(sender)?;
     let name = sender.source.settings.text("sender_name");
     let name =
-        name.ok_or_else(|| refused("set \"sender_name\" first: Viber shows it beside each message"))?;
+        name.ok_or_else(|| unsupported("set \"sender_name\" first: Viber shows it beside each message"))?;
     if message.reply_to.is_some() {
-        return Err(refused("a bot of Viber cannot answer a certain message: leave reply_to out"));
+        return Err(unsupported("a bot of Viber cannot answer a certain message: leave reply_to out"));
     }
     let mut fields = content(&message.body)?;
     fields["receiver"] = json!(message.to.address());
@@ -80,7 +80,7 @@ fn content(body: &OutgoingBody) -> Result<Value, Unsupported> {
         }
         OutgoingBody::Sticker { sticker } => {
             let number = sticker.id.as_deref().and_then(|id| id.parse::<u32>().ok());
-            json!({ "type": "sticker", "sticker_id": number.ok_or_else(|| refused("a sticker of Viber has a number for an id"))? })
+            json!({ "type": "sticker", "sticker_id": number.ok_or_else(|| unsupported("a sticker of Viber has a number for an id"))? })
         }
         OutgoingBody::Location { location } => {
             json!({ "type": "location", "location": { "lat": location.latitude, "lon": location.longitude } })
@@ -88,11 +88,15 @@ fn content(body: &OutgoingBody) -> Result<Value, Unsupported> {
         OutgoingBody::Contacts { contacts } => card(contacts)?,
         OutgoingBody::Interactive { interactive } => keyboard(interactive)?,
         OutgoingBody::Video { .. } | OutgoingBody::Audio { .. } | OutgoingBody::Document { .. } => {
-            return Err(refused("Viber wants to know how large a film or a file is: send a link as a text"));
+            return Err(unsupported(
+                "Viber wants to know how large a film or a file is: send a link as a text",
+            ));
         }
-        OutgoingBody::Template { .. } => return Err(refused("a bot of Viber has no templates: send a text")),
+        OutgoingBody::Template { .. } => {
+            return Err(unsupported("a bot of Viber has no templates: send a text"));
+        }
         OutgoingBody::Reaction { .. } | OutgoingBody::Read { .. } => {
-            return Err(refused("a bot of Viber cannot react, nor mark a message as read"));
+            return Err(unsupported("a bot of Viber cannot react, nor mark a message as read"));
         }
     })
 }
@@ -100,7 +104,7 @@ fn content(body: &OutgoingBody) -> Result<Value, Unsupported> {
 /// One card: Viber's own, or the shape that WhatsApp has.
 fn card(contacts: &Value) -> Result<Value, Unsupported> {
     let only = contacts.as_array().filter(|cards| cards.len() == 1).map(|cards| &cards[0]);
-    let only = only.ok_or_else(|| refused("Viber sends one contact at a time: a list of one card"))?;
+    let only = only.ok_or_else(|| unsupported("Viber sends one contact at a time: a list of one card"))?;
     let text = |pointers: [&str; 2]| pointers.iter().find_map(|pointer| only.pointer(pointer)?.as_str());
     let name = text(["/name", "/name/formatted_name"]);
     let phone = text(["/phone_number", "/phones/0/phone"]);
@@ -108,7 +112,7 @@ fn card(contacts: &Value) -> Result<Value, Unsupported> {
         Some((name, phone)) => {
             Ok(json!({ "type": "contact", "contact": { "name": name, "phone_number": phone } }))
         }
-        None => Err(refused("a card needs a name and a phone_number")),
+        None => Err(unsupported("a card needs a name and a phone_number")),
     }
 }
 

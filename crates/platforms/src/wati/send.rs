@@ -10,13 +10,11 @@ use model::source::{SecretRole, Settings};
 
 use crate::http::{Answer, Call};
 use crate::json::{self, Object};
-use crate::outgoing::check_base;
+use crate::outgoing::{cause, check_base, unsupported};
 use crate::platform::{Interpreted, Sender, Unsupported};
 
 /// The longest text, in characters.
 const TEXT_MAX: usize = 4096;
-/// The most that is kept of WATI's own words about a refusal, in characters.
-const WORDS_MAX: usize = 200;
 
 /// Says what is wrong with the address of the API.
 pub(super) fn check(of: &Settings) -> Result<(), String> {
@@ -71,15 +69,11 @@ pub(super) fn compose(sender: &Sender<'_>, message: &OutgoingMessage) -> Result<
     }
 }
 
-fn unsupported(words: &str) -> Unsupported {
-    Unsupported(words.to_owned())
-}
-
 /// What an answer means: HTTP 200 with `"result": false` is a failure.
 pub(super) fn interpret(answer: &Answer) -> Interpreted {
     let body = json::object(&answer.body).ok();
     let result = body.as_ref().and_then(|body| body.get("result")).map(|result| result.get());
-    let cause = || cause(answer.status, body.as_ref());
+    let cause = || cause_of(answer.status, body.as_ref());
     match (answer.status, result) {
         (200..=299, Some("true" | "\"success\"")) => {
             Interpreted { message_id: body.as_ref().and_then(message_id), ..Interpreted::of(Outcome::Done) }
@@ -106,10 +100,7 @@ fn message_id(body: &Object<'_>) -> Option<String> {
     first.or_else(|| body.object("message").and_then(named))
 }
 
-fn cause(status: u16, body: Option<&Object<'_>>) -> String {
+fn cause_of(status: u16, body: Option<&Object<'_>>) -> String {
     let words = body.and_then(|body| ["info", "error", "message"].iter().find_map(|name| body.string(name)));
-    format!("HTTP {status} {}", words.as_deref().unwrap_or("without a reason"))
-        .chars()
-        .take(WORDS_MAX)
-        .collect()
+    cause(&format!("HTTP {status} {}", words.as_deref().unwrap_or("without a reason")))
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::http::{Answer, Call};
 use crate::json::{self, Object};
-use crate::outgoing::{access_token, base, cause, check_base, refused, retry};
+use crate::outgoing::{access_token, base, cause, check_base, retry, unsupported};
 use crate::platform::{Interpreted, Sender, Unsupported};
 use crate::{settings, whatsapp};
 
@@ -45,7 +45,7 @@ pub(super) fn check(of: &Settings) -> Result<(), String> {
 pub(super) fn compose(sender: &Sender<'_>, message: &OutgoingMessage) -> Result<Call, Unsupported> {
     let of = &sender.source.settings;
     let base = of.text("api_base").map(|_| base(of, API_BASE));
-    let base = base.ok_or_else(|| refused("set \"api_base\" to the address of your client first"))?;
+    let base = base.ok_or_else(|| unsupported("set \"api_base\" to the address of your client first"))?;
     let key = access_token(sender)?;
     let way = settings::choice(of, "show_key_in", &WAYS).ok().flatten().unwrap_or(Way::D360);
     let shown = match way {
@@ -56,7 +56,7 @@ pub(super) fn compose(sender: &Sender<'_>, message: &OutgoingMessage) -> Result<
         OutgoingBody::Read { read } => {
             let is_id = |byte: u8| byte.is_ascii_alphanumeric() || b"._-=".contains(&byte);
             if read.message_id.is_empty() || !read.message_id.bytes().all(is_id) {
-                return Err(refused("the message_id is not one of WhatsApp's"));
+                return Err(unsupported("the message_id is not one of WhatsApp's"));
             }
             (Method::PUT, format!("{base}/v1/messages/{}", read.message_id), json!({ "status": "read" }))
         }
@@ -70,14 +70,14 @@ pub(super) fn compose(sender: &Sender<'_>, message: &OutgoingMessage) -> Result<
 fn wire(message: &OutgoingMessage, body: &OutgoingBody) -> Result<Value, Unsupported> {
     whatsapp::send::allowed(body)?;
     if matches!(body, OutgoingBody::Reaction { .. }) {
-        return Err(refused("the on-premises client has no reactions to send"));
+        return Err(unsupported("the on-premises client has no reactions to send"));
     }
     let to = message.to.address().trim_start_matches('+');
     if to.is_empty() {
-        return Err(refused("the message has no recipient"));
+        return Err(unsupported("the message has no recipient"));
     }
     let mut wire =
-        serde_json::to_value(body).map_err(|_| refused("the message cannot be written as JSON"))?;
+        serde_json::to_value(body).map_err(|_| unsupported("the message cannot be written as JSON"))?;
     // A group's id has a dash in it, and a number never has.
     wire["recipient_type"] = json!(if to.contains('-') { "group" } else { "individual" });
     wire["to"] = json!(to);

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::jid::{Jid, Sort};
 use crate::http::{Answer, Call};
-use crate::outgoing::{check_base, escaped};
+use crate::outgoing::{check_base, escaped, unsupported};
 use crate::platform::{Interpreted, Pace, Sender, Unsupported};
 use crate::settings::{choice, number, pointer, text};
 
@@ -145,10 +145,6 @@ fn cannot(what: &str) -> Unsupported {
     Unsupported(format!(
         "this gateway has no documented way to send {what}: send text, or a file by its link"
     ))
-}
-
-fn unsupported(words: &str) -> Unsupported {
-    Unsupported(words.to_owned())
 }
 
 /// What the gateway's answer means. After 500, 502 and 504 the message may have left all the same; 429 and 503
