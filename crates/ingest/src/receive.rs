@@ -293,13 +293,9 @@ fn unrecognised(
     unreadable: &Unreadable,
 ) -> model::event::NewEvent {
     tracing::info!(platform = platform.kind(), bytes = incoming.body.len(), why = %unreadable, "unreadable body kept");
-    model::event::NewEvent {
-        event_type: model::event::EventType::from_foreign(platform.kind(), "unrecognised"),
-        dedupe_key: None,
-        account: None,
-        party: None,
-        order_key: None,
-        occurred_at: incoming.received_at,
-        content: model::event::Content::Body,
-    }
+    model::event::NewEvent::of(
+        model::event::EventType::from_foreign(platform.kind(), "unrecognised"),
+        incoming.received_at,
+        model::event::Content::Body,
+    )
 }

@@ -25,6 +25,15 @@ impl EventType {
         well_formed.then(|| EventType(name.into()))
     }
 
+    /// A name of ours, as the code has it.
+    ///
+    /// # Panics
+    ///
+    /// When it is not well formed: a fault of the code, not of anything that came in.
+    pub fn ours(name: &str) -> EventType {
+        EventType::new(name).expect("our own names are well formed")
+    }
+
     /// Makes an event type of any text: what is not allowed becomes `_`, too long is cut.
     pub fn from_foreign(prefix: &str, name: &str) -> EventType {
         let mut made = String::with_capacity(prefix.len() + name.len() + 1);
@@ -122,6 +131,21 @@ pub struct NewEvent {
     pub occurred_at: Timestamp,
     /// What it says.
     pub content: Content,
+}
+
+impl NewEvent {
+    /// An event that is a fact of its own, on no account and of no conversation, unless more is said of it.
+    pub fn of(event_type: EventType, occurred_at: Timestamp, content: Content) -> NewEvent {
+        NewEvent {
+            event_type,
+            dedupe_key: None,
+            account: None,
+            party: None,
+            order_key: None,
+            occurred_at,
+            content,
+        }
+    }
 }
 
 /// What an event says. Its JSON is the product: stored, delivered and shown alike.

@@ -84,13 +84,8 @@ struct Told<'r> {
 impl Told<'_> {
     fn of(&self, event_type: EventType, content: Content) -> NewEvent {
         NewEvent {
-            event_type,
-            dedupe_key: None,
             account: self.account.clone(),
-            party: None,
-            order_key: None,
-            occurred_at: self.request.received_at,
-            content,
+            ..NewEvent::of(event_type, self.request.received_at, content)
         }
     }
 
@@ -143,7 +138,7 @@ impl Told<'_> {
             dedupe_key: Some(DedupeKey::of(&["interaction", &id])),
             party: Some(party(channel, name, Touch::Inbound)),
             occurred_at: self.made_at(&id),
-            ..self.of(ours("message.received"), content)
+            ..self.of(EventType::ours("message.received"), content)
         })
     }
 
@@ -182,7 +177,7 @@ impl Told<'_> {
             ..Message::default()
         };
         let content = Content::Message { message: Box::new(message) };
-        Some(NewEvent { party: Some(party(channel, None, touch)), ..self.of(ours(name), content) })
+        Some(NewEvent { party: Some(party(channel, None, touch)), ..self.of(EventType::ours(name), content) })
     }
 
     /// Ids of Discord hold when they were made.
@@ -191,10 +186,6 @@ impl Told<'_> {
         let made_at = made_at.map(Timestamp::from_millis);
         made_at.filter(|at| *at <= self.request.received_at).unwrap_or(self.request.received_at)
     }
-}
-
-fn ours(name: &str) -> EventType {
-    EventType::new(name).expect("the adapter's own names are well formed")
 }
 
 fn party(channel: String, name: Option<String>, touch: Touch) -> Party {

@@ -25,13 +25,9 @@ pub(super) fn parse(request: &Incoming) -> Result<Vec<NewEvent>, Unreadable> {
         Some(text) => Content::Raw(raw(text)?),
     };
     Ok(vec![NewEvent {
-        event_type: EventType::from_foreign(KIND, name),
         dedupe_key: delivery.map(|id| DedupeKey::of(&[id])),
         account,
-        party: None,
-        order_key: None,
-        occurred_at: request.received_at,
-        content,
+        ..NewEvent::of(EventType::from_foreign(KIND, name), request.received_at, content)
     }])
 }
 

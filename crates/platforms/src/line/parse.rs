@@ -68,13 +68,8 @@ impl Item<'_> {
 
     fn told(&self, event_type: EventType, content: Content) -> NewEvent {
         NewEvent {
-            event_type,
-            dedupe_key: None,
             account: Some(self.account.to_owned()),
-            party: None,
-            order_key: None,
-            occurred_at: self.request.received_at,
-            content,
+            ..NewEvent::of(event_type, self.request.received_at, content)
         }
     }
 
@@ -100,7 +95,7 @@ impl Item<'_> {
             false => message,
         };
         let content = Content::Message { message: Box::new(message) };
-        let event_type = EventType::new(name).expect("the adapter's own names are well formed");
+        let event_type = EventType::ours(name);
         Some(self.of(event, event_type, touch, content))
     }
 

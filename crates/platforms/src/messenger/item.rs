@@ -85,7 +85,7 @@ impl<'r> Item<'r> {
         let touch = if self.is_standby { Touch::None } else { touch };
         let identifiers: Vec<Identifier> = self.person.iter().cloned().collect();
         let party = (!identifiers.is_empty()).then_some(Party { identifiers, name: None, touch });
-        let event_type = EventType::new(name).expect("the adapter's own names are well formed");
+        let event_type = EventType::ours(name);
         NewEvent {
             dedupe_key: Some(self.entry.key(parts)),
             party,

@@ -110,13 +110,8 @@ impl<'r> Entry<'r> {
     /// An event of this entry with nothing known of it but what it says.
     pub(super) fn event(&self, event_type: EventType, content: Content) -> NewEvent {
         NewEvent {
-            event_type,
-            dedupe_key: None,
             account: (!self.id.is_empty()).then(|| self.id.clone()),
-            party: None,
-            order_key: None,
-            occurred_at: self.time.unwrap_or(self.received_at),
-            content,
+            ..NewEvent::of(event_type, self.time.unwrap_or(self.received_at), content)
         }
     }
 

@@ -46,13 +46,13 @@ impl Platform for Shopify {
         let key = |id| DedupeKey::of(&[shop.unwrap_or_default(), id]);
         let happened = header("x-shopify-triggered-at").and_then(Timestamp::parse);
         Ok(vec![NewEvent {
-            event_type: EventType::from_foreign(KIND, topic),
             dedupe_key: header("x-shopify-webhook-id").map(key),
             account: shop.map(str::to_owned),
-            party: None,
-            order_key: None,
-            occurred_at: happened.unwrap_or(request.received_at),
-            content: Content::Body,
+            ..NewEvent::of(
+                EventType::from_foreign(KIND, topic),
+                happened.unwrap_or(request.received_at),
+                Content::Body,
+            )
         }])
     }
 

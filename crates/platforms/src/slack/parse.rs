@@ -56,18 +56,13 @@ impl Item<'_> {
     /// An event of a workspace, which is the account.
     fn of(&self, event_type: EventType, team: &str, content: Content) -> NewEvent {
         NewEvent {
-            event_type,
-            dedupe_key: None,
             account: (!team.is_empty()).then(|| team.to_owned()),
-            party: None,
-            order_key: None,
-            occurred_at: self.request.received_at,
-            content,
+            ..NewEvent::of(event_type, self.request.received_at, content)
         }
     }
 
     pub(super) fn ours(&self, name: &str, team: &str, content: Content) -> NewEvent {
-        self.of(EventType::new(name).expect("the adapter's own names are well formed"), team, content)
+        self.of(EventType::ours(name), team, content)
     }
 
     /// What keeps Slack's own name.

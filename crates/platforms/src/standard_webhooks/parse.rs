@@ -21,12 +21,11 @@ pub(super) fn parse(source: &Source, request: &Incoming) -> Result<Vec<NewEvent>
         |pointer| json.and_then(|json| pointer::plain_at(json, pointer)).filter(|text| !text.is_empty());
     let happened = told("/timestamp").and_then(|text| Timestamp::parse(&text));
     Ok(vec![NewEvent {
-        event_type: EventType::from_foreign(prefix, told("/type").as_deref().unwrap_or("received")),
         dedupe_key: Some(DedupeKey::of(&[signed.id])),
-        account: None,
-        party: None,
-        order_key: None,
-        occurred_at: happened.unwrap_or(request.received_at),
-        content: Content::Body,
+        ..NewEvent::of(
+            EventType::from_foreign(prefix, told("/type").as_deref().unwrap_or("received")),
+            happened.unwrap_or(request.received_at),
+            Content::Body,
+        )
     }])
 }

@@ -20,12 +20,12 @@ pub(super) fn parse(request: &Incoming) -> Result<Vec<NewEvent>, Unreadable> {
     // A connected account: snapshots name it at the top, thin events as their context.
     let account = body.string("account").or_else(|| body.string("context"));
     Ok(vec![NewEvent {
-        event_type: EventType::from_foreign(KIND, &name),
         dedupe_key: Some(DedupeKey::of(&[&id])),
         account,
-        party: None,
-        order_key: None,
-        occurred_at: happened.unwrap_or(request.received_at),
-        content: Content::Body,
+        ..NewEvent::of(
+            EventType::from_foreign(KIND, &name),
+            happened.unwrap_or(request.received_at),
+            Content::Body,
+        )
     }])
 }

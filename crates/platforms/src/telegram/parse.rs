@@ -80,14 +80,10 @@ struct Update<'r> {
 impl Update<'_> {
     fn event(&self, event_type: EventType, content: Content) -> NewEvent {
         NewEvent {
-            event_type,
             // A bot counts its own updates.
             dedupe_key: Some(DedupeKey::of(&[self.account(), &self.id])),
             account: Some(self.account().to_owned()),
-            party: None,
-            order_key: None,
-            occurred_at: self.request.received_at,
-            content,
+            ..NewEvent::of(event_type, self.request.received_at, content)
         }
     }
 
@@ -96,7 +92,7 @@ impl Update<'_> {
     }
 
     fn ours(&self, name: &str, content: Content) -> NewEvent {
-        self.event(EventType::new(name).expect("the adapter's own names are well formed"), content)
+        self.event(EventType::ours(name), content)
     }
 
     fn other(&self, name: &str, value: &RawValue) -> NewEvent {

@@ -106,18 +106,14 @@ impl Form<'_> {
         content: Content,
     ) -> NewEvent {
         NewEvent {
-            event_type,
             dedupe_key: key,
             account: account.map(str::to_owned),
-            party: None,
-            order_key: None,
-            occurred_at: self.request.received_at,
-            content,
+            ..NewEvent::of(event_type, self.request.received_at, content)
         }
     }
 
     fn ours(&self, name: &str, account: &str, key: &[&str], content: Content) -> NewEvent {
-        let event_type = EventType::new(name).expect("the adapter's own names are well formed");
+        let event_type = EventType::ours(name);
         self.of(event_type, Some(account), Some(DedupeKey::of(key)), content)
     }
 

@@ -76,7 +76,7 @@ impl Callback<'_> {
     }
 
     fn ours(&self, name: &str, touch: Touch, content: Content) -> NewEvent {
-        self.event(EventType::new(name).expect("the adapter's own names are well formed"), touch, content)
+        self.event(EventType::ours(name), touch, content)
     }
 
     fn other(&self) -> NewEvent {

@@ -89,13 +89,8 @@ impl Item<'_> {
 
     fn told(&self, event_type: EventType, content: Content) -> NewEvent {
         NewEvent {
-            event_type,
-            dedupe_key: None,
             account: Some(self.account.to_owned()),
-            party: None,
-            order_key: None,
-            occurred_at: self.request.received_at,
-            content,
+            ..NewEvent::of(event_type, self.request.received_at, content)
         }
     }
 
@@ -103,7 +98,7 @@ impl Item<'_> {
         NewEvent {
             dedupe_key: Some(DedupeKey::of(&[&[self.account], key].concat())),
             occurred_at: self.time(object),
-            ..self.told(EventType::new(name).expect("the adapter's own names are well formed"), content)
+            ..self.told(EventType::ours(name), content)
         }
     }
 

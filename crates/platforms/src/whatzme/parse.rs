@@ -101,13 +101,8 @@ impl Envelope<'_> {
     /// An event of this envelope with nothing known of it but what it says.
     pub(super) fn event(&self, event_type: &str, content: Content) -> NewEvent {
         NewEvent {
-            event_type: EventType::new(event_type).expect("the adapter's own names are well formed"),
-            dedupe_key: None,
             account: Some(self.account.to_owned()),
-            party: None,
-            order_key: None,
-            occurred_at: self.request.received_at,
-            content,
+            ..NewEvent::of(EventType::ours(event_type), self.request.received_at, content)
         }
     }
 

@@ -102,13 +102,13 @@ impl<'j> Change<'j> {
         let digest = digest_of(self.raw);
         let key = ["change", &self.entry.id, &self.field, self.said_at(), &digest];
         NewEvent {
-            event_type: EventType::from_foreign("", name),
             dedupe_key: Some(DedupeKey::of(&key)),
             account: known(&self.account),
-            party: None,
-            order_key: None,
-            occurred_at: self.entry.time(self.entry.time.as_deref()),
-            content,
+            ..NewEvent::of(
+                EventType::from_foreign("", name),
+                self.entry.time(self.entry.time.as_deref()),
+                content,
+            )
         }
     }
 
