@@ -21,6 +21,8 @@ use testkit::place::tool;
 const NOW: Timestamp = Timestamp::from_secs(1_790_000_000);
 const ORIGIN: &str = "https://gw.example";
 const SECRET: &str = "a secret of ours";
+/// What Standard Webhooks wants: a key in base64.
+const WHSEC: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX";
 /// Bodies that have tripped people up: escapes, spaces, letters beyond ASCII, names that are there twice.
 const JSON_BODY: &str = "{\"type\": \"event\", \"id\":\"Ev1\", \"text\":\"\\u00f1 \u{f1} \u{1f426}\"}\n";
 const FORM_BODY: &str =
@@ -50,7 +52,7 @@ impl Vendors {
     }
 
     fn sign(&mut self, platform: &str, body: &str, path: &str) -> anyhow::Result<Vec<(String, String)>> {
-        let question = json!({ "do": "sign", "platform": platform, "secret": SECRET, "body": body,
+        let question = json!({ "do": "sign", "platform": platform, "secret": secret_of(platform), "body": body,
             "url": format!("{ORIGIN}{path}"), "time": NOW.as_secs().to_string() });
         let headers: serde_json::Map<String, Value> = serde_json::from_str(&self.asked(&question)?)?;
         let text = |value: Value| value.as_str().unwrap_or_default().to_owned();
@@ -78,6 +80,10 @@ impl Drop for Vendors {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+fn secret_of(platform: &str) -> &'static str {
+    if platform == "standard_webhooks" { WHSEC } else { SECRET }
 }
 
 fn source(platform: &str, secret: &str) -> Source {
@@ -121,11 +127,15 @@ fn takes(source: &Source, headers: &[(String, String)], (body, path): (&str, &st
 fn what_the_platforms_libraries_sign_is_taken_and_nothing_that_was_altered() -> anyhow::Result<()> {
     let Some(mut vendors) = Vendors::start()? else { return Ok(()) };
     let path = "/in/src_1?a=1&b=%2F";
-    for (platform, body) in
-        [("twilio", FORM_BODY), ("slack", JSON_BODY), ("slack", FORM_BODY), ("stripe", JSON_BODY)]
-    {
+    for (platform, body) in [
+        ("twilio", FORM_BODY),
+        ("slack", JSON_BODY),
+        ("slack", FORM_BODY),
+        ("stripe", JSON_BODY),
+        ("standard_webhooks", JSON_BODY),
+    ] {
         let headers = vendors.sign(platform, body, path)?;
-        let source = source(platform, SECRET);
+        let source = source(platform, secret_of(platform));
         assert!(takes(&source, &headers, (body, path)), "{platform} {headers:?}");
         let altered = body.replacen('E', "e", 1);
         assert!(!takes(&source, &headers, (&altered, path)), "{platform} altered");

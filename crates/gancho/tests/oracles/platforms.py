@@ -32,6 +32,14 @@ def sign(ask):
 
         signature = SignatureVerifier(secret).generate_signature(timestamp=ask["time"], body=body)
         return {"x-slack-request-timestamp": ask["time"], "x-slack-signature": signature}
+    if ask["platform"] == "standard_webhooks":
+        from datetime import datetime, timezone
+
+        from standardwebhooks.webhooks import Webhook
+
+        at = datetime.fromtimestamp(int(ask["time"]), tz=timezone.utc)
+        signature = Webhook(secret).sign("msg_1", at, body)
+        return {"webhook-id": "msg_1", "webhook-timestamp": ask["time"], "webhook-signature": signature}
     import stripe
 
     signature = stripe.WebhookSignature._compute_signature(f"{ask['time']}.{body}", secret)
