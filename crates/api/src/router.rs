@@ -20,7 +20,7 @@ use crate::rates::Rates;
 use crate::route::Route;
 use crate::v1::{
     accounts, apps, audit, contacts, conversations, deliveries, endpoints, events, messages, receipts,
-    sources, stats, tokens,
+    registrations, sources, stats, tokens,
 };
 use crate::{idempotency, openapi, page, request_id, whatzme};
 
@@ -101,6 +101,20 @@ fn sources_and_accounts() -> Vec<Route> {
         .takes::<sources::RotateSecret>()
         .gives::<sources::RotatedView>()
         .conditional(),
+        Route::get(
+            "/v1/sources/{id}/registration",
+            Read,
+            "Say whether the platform calls our URL",
+            registrations::get,
+        )
+        .gives::<registrations::RegistrationView>(),
+        Route::post(
+            "/v1/sources/{id}/register",
+            Configure,
+            "Have the platform call our URL",
+            registrations::register,
+        )
+        .gives::<registrations::RegistrationView>(),
         Route::get("/v1/accounts", Read, "List accounts", accounts::list)
             .asks::<accounts::List>()
             .lists::<accounts::AccountView>(),

@@ -19,6 +19,7 @@ mod masked;
 pub mod messages;
 pub mod random;
 pub mod receipts;
+pub mod registrations;
 pub mod replay;
 pub mod sources;
 pub mod stats;
@@ -44,6 +45,7 @@ pub struct Control {
     store: Store,
     random: Random,
     admin_token_hash: Option<[u8; 32]>,
+    public_url: Option<String>,
     seen: Arc<Seen>,
     counted: Arc<Counted>,
 }
@@ -51,7 +53,13 @@ pub struct Control {
 impl Control {
     /// Control over a store. The hash is that of the admin token of the configuration, where there is one.
     pub fn new(store: Store, random: Random, admin_token_hash: Option<[u8; 32]>) -> Control {
-        Control { store, random, admin_token_hash, seen: Arc::default(), counted: Arc::default() }
+        let (seen, counted) = (Arc::default(), Arc::default());
+        Control { store, random, admin_token_hash, public_url: None, seen, counted }
+    }
+
+    /// Knows where platforms reach us: scheme and host.
+    pub fn reached_at(self, public_url: Option<String>) -> Control {
+        Control { public_url, ..self }
     }
 
     /// The present.

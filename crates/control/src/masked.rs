@@ -133,6 +133,7 @@ mod tests {
             unknown_accounts: UnknownAccounts::Adopt,
             allowed_networks: Vec::new(),
             rate_per_second: None,
+            watchdog: model::watch::Watchdog::Off,
         }
     }
 

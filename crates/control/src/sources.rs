@@ -8,6 +8,7 @@ use model::id::{AppId, SourceId};
 use model::page::{Page, PageRequest};
 use model::secret::{Key, Secret, rotate};
 use model::source::{SecretRole, Settings, Source, SourceSecret, UnknownAccounts};
+use model::watch::Watchdog;
 use platforms::registry;
 
 use crate::listing::page_of;
@@ -58,6 +59,8 @@ pub struct NewSource {
     pub allowed_networks: Vec<String>,
     /// The most requests a second.
     pub rate_per_second: Option<u32>,
+    /// What is done when the platform no longer calls our URL, or falls silent.
+    pub watchdog: Watchdog,
 }
 
 /// What is to change of a source; what is absent stays.
@@ -75,6 +78,8 @@ pub struct SourceChange {
     pub allowed_networks: Option<Vec<String>>,
     /// The most requests a second, or no limit any more.
     pub rate_per_second: Option<Option<u32>>,
+    /// What is done when the platform no longer calls our URL, or falls silent.
+    pub watchdog: Option<Watchdog>,
 }
 
 impl SourceChange {
@@ -90,6 +95,7 @@ impl SourceChange {
         set(&mut source.unknown_accounts, self.unknown_accounts);
         set(&mut source.allowed_networks, self.allowed_networks);
         set(&mut source.rate_per_second, self.rate_per_second);
+        set(&mut source.watchdog, self.watchdog);
     }
 }
 
@@ -120,6 +126,7 @@ impl Sources<'_> {
             unknown_accounts: new.unknown_accounts,
             allowed_networks: new.allowed_networks,
             rate_per_second: new.rate_per_second,
+            watchdog: new.watchdog,
         };
         checked(&source)?;
         source.app = self.0.apps().owner(actor, new.app).await?;

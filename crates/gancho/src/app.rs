@@ -17,6 +17,8 @@ use store::{Faults, Location, Store};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use watching::WatchingLane;
+use watching::registrar::Registrar;
 
 use crate::front::Doors;
 use crate::listener::{Bounds, WRITE_STALL_MAX};
@@ -30,6 +32,8 @@ const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// How many calls to platforms may be under way at once. One account alone has half of them, enough for 80 messages a
 /// second that take 800 ms each.
 const SENDS_IN_FLIGHT: usize = 128;
+/// How many sources may be looked at at once.
+const WATCHES_IN_FLIGHT: usize = 8;
 /// How often it is looked whether the store can still be trusted.
 const SOUND_INTERVAL: Duration = Duration::from_millis(200);
 /// How long the store may take to be closed: with the drain, less than the 30 s that Kubernetes waits.
@@ -81,7 +85,8 @@ impl App {
             ..egress::Config::default()
         })?;
         let admin_hash = config.admin_token.as_ref().map(|token| control::tokens::hash(token.expose()));
-        let control = Control::new(store.clone(), world.random.clone(), admin_hash);
+        let control = Control::new(store.clone(), world.random.clone(), admin_hash)
+            .reached_at(config.public_url.clone());
         let ingest = Ingest::new(
             store.clone(),
             ingest::Config {
@@ -92,6 +97,9 @@ impl App {
         );
         let shutdown = CancellationToken::new();
         let (deliveries, sends) = lanes(&store, config, &egress, &world);
+        let registrar = Registrar::new(egress, world.clock.clone(), config.egress_http);
+        let watches = WatchingLane::new(store.clone(), registrar, config.public_url.clone());
+        store.watches().look_now().await?;
         let metrics = Metrics::of(&store, &ingest, &deliveries, &sends);
         let readiness = Arc::new(Readiness::new(store.clone(), ingest.clone(), metrics));
         let tasks = JoinSet::new();
@@ -106,7 +114,7 @@ impl App {
             tasks,
             _hold: hold,
         };
-        app.start_lanes(config, deliveries, sends);
+        app.start_lanes(config, deliveries, sends, watches);
         app.start_maintenance(config);
         app.open_doors(config, doors, ingest);
         Ok(app)
@@ -152,7 +160,13 @@ impl App {
         }
     }
 
-    fn start_lanes(&mut self, config: &Config, deliveries: DeliveryLane, sends: SendingLane) {
+    fn start_lanes(
+        &mut self,
+        config: &Config,
+        deliveries: DeliveryLane,
+        sends: SendingLane,
+        watches: WatchingLane,
+    ) {
         let limits = |in_flight| Limits {
             in_flight,
             claim_max: in_flight,
@@ -166,7 +180,8 @@ impl App {
             limits(config.deliveries_in_flight),
             shutdown.clone(),
         ));
-        self.tasks.spawn(dispatcher::run(Arc::new(sends), limits(SENDS_IN_FLIGHT), shutdown));
+        self.tasks.spawn(dispatcher::run(Arc::new(sends), limits(SENDS_IN_FLIGHT), shutdown.clone()));
+        self.tasks.spawn(dispatcher::run(Arc::new(watches), limits(WATCHES_IN_FLIGHT), shutdown));
     }
 
     fn start_maintenance(&mut self, config: &Config) {

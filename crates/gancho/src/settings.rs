@@ -18,6 +18,8 @@ pub struct Config {
     pub api_listen: Door,
     /// Where health and metrics are.
     pub operations_listen: Door,
+    /// Where platforms reach us: scheme and host, and a port where it is not the usual one.
+    pub public_url: Option<String>,
     /// Networks of one's own proxies.
     pub trusted_proxies: Vec<IpNet>,
     /// Which store: `sqlite:<folder>` or `postgres://…`; the text may hold a password.
@@ -156,6 +158,15 @@ pub const SETTINGS: &[Setting] = &[
             "dirección y puerto de las métricas; `shared`: junto a los webhooks; vacío: con ellos mientras estén en loopback, si no 127.0.0.1:8082; el estado está allí y junto a los webhooks",
         ),
         read: |config, text| config.operations_listen.set(text, 8082),
+        ..PLAIN
+    },
+    Setting {
+        key: "public_url",
+        doc: (
+            "where platforms reach this gateway, such as https://hooks.example.com; needed to register its URLs with them",
+            "dónde alcanzan las plataformas a este gateway, como https://hooks.example.com; hace falta para registrar sus URL en ellas",
+        ),
+        read: |config, text| set_origin(&mut config.public_url, text),
         ..PLAIN
     },
     Setting {
@@ -334,6 +345,7 @@ impl Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             api_listen: Door::AtHome(8081),
             operations_listen: Door::AtHome(8082),
+            public_url: None,
             trusted_proxies: Vec::new(),
             store: Secret::new(""),
             node: 0,
@@ -360,6 +372,22 @@ impl Config {
 
 fn set<T: std::str::FromStr>(field: &mut T, text: &str, wanted: &str) -> Result<(), String> {
     *field = text.parse().map_err(|_| format!("not {wanted}"))?;
+    Ok(())
+}
+
+/// Scheme and host alone: paths are ours.
+fn set_origin(field: &mut Option<String>, text: &str) -> Result<(), String> {
+    let origin = text.trim_end_matches('/');
+    let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+    let is_origin = host.is_some_and(|host| {
+        !host.is_empty()
+            && !host.contains(['/', '?', '#', '@'])
+            && host.parse::<http::uri::Authority>().is_ok()
+    });
+    match is_origin || text.is_empty() {
+        true => *field = Some(origin.to_owned()).filter(|origin| !origin.is_empty()),
+        false => return Err("not scheme and host, such as https://hooks.example.com".to_owned()),
+    }
     Ok(())
 }
 

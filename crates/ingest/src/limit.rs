@@ -122,6 +122,7 @@ mod tests {
             unknown_accounts: UnknownAccounts::Adopt,
             allowed_networks: networks.iter().map(|&text| text.to_owned()).collect(),
             rate_per_second: Some(2),
+            watchdog: model::watch::Watchdog::Off,
         }
     }
 

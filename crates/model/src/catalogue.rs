@@ -74,6 +74,20 @@ pub const OURS: &[(&str, (&str, &str))] = &[
             "a una entrega no le quedan intentos; se puede reenviar",
         ),
     ),
+    (
+        "source.unregistered",
+        (
+            "the platform no longer calls our URL; `registered_again` says whether it was told to",
+            "la plataforma ya no llama a nuestra URL; `registered_again` dice si se volvió a registrar",
+        ),
+    ),
+    (
+        "source.silent",
+        (
+            "nothing has come for unusually long: more than twice the longest silence of the last seven days",
+            "no llega nada desde hace más de lo normal: más del doble del silencio más largo de los últimos siete días",
+        ),
+    ),
 ];
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ pub mod event;
 pub mod catalogue;
 pub mod message;
 pub mod source;
+pub mod watch;
 pub mod receipt;
 pub mod endpoint;
 pub mod delivery;

@@ -3,6 +3,7 @@
 use crate::id::{AccountId, AppId, SourceId};
 use crate::secret::{Key, Secret};
 use crate::time::Timestamp;
+use crate::watch::Watchdog;
 
 /// The longest address of an account, in bytes.
 pub const ADDRESS_BYTES_MAX: usize = 200;
@@ -32,9 +33,16 @@ pub struct Source {
     pub allowed_networks: Vec<String>,
     /// The most requests a second; `None` means no limit of its own.
     pub rate_per_second: Option<u32>,
+    /// What is done when the platform no longer calls our URL, or falls silent.
+    pub watchdog: Watchdog,
 }
 
 impl Source {
+    /// The path that webhooks come in at: its own, or the one that always leads to it.
+    pub fn url_path(&self) -> String {
+        self.path.clone().unwrap_or_else(|| format!("/in/{}", self.id))
+    }
+
     /// The secrets of one role that are good now, current ones first.
     pub fn secrets(&self, role: SecretRole, now: Timestamp) -> impl Iterator<Item = &Secret> {
         self.secrets

@@ -38,6 +38,7 @@ pub(crate) fn source(platform: &str, settings: &Value, secrets: &[(SecretRole, &
         unknown_accounts: UnknownAccounts::Adopt,
         allowed_networks: Vec::new(),
         rate_per_second: None,
+        watchdog: model::watch::Watchdog::Off,
     }
 }
 

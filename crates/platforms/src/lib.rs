@@ -21,6 +21,7 @@ mod outgoing;
 pub mod platform;
 mod pointer;
 pub mod proof;
+pub mod registration;
 pub mod registry;
 mod settings;
 mod static_proof;

@@ -1,5 +1,7 @@
 //! What WhatsApp, Messenger and Instagram have in common: how Meta proves a request, checks our URL, and signs.
 
+pub(crate) mod register;
+
 use http::Method;
 use model::receipt::Reason;
 use model::source::{SecretRole, Source};

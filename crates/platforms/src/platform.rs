@@ -12,6 +12,7 @@ use model::time::Timestamp;
 
 use crate::http::{Answer, Call, Incoming, Reply};
 use crate::proof::{Rejection, Verified};
+use crate::registration::{Step, Wanted};
 
 /// What a platform must know how to do. Pure: same bytes, same answer.
 pub trait Platform: Sync {
@@ -64,6 +65,12 @@ pub trait Platform: Sync {
 
     /// Signs a body in the platform's scheme for an endpoint: the headers to send with it.
     fn sign(&self, source: &Source, what: &ToSign<'_>) -> Vec<(String, String)>;
+
+    /// What has to be registered so that the platform calls our URL, or what is missing for it; `None` where its API cannot
+    /// be told, and a person enters the URL.
+    fn registration(&self, _wanted: &Wanted<'_>) -> Option<Result<Vec<Step>, Unsupported>> {
+        None
+    }
 
     /// The call that sends this message, or why the platform cannot.
     fn compose(&self, _sender: &Sender<'_>, _message: &OutgoingMessage) -> Result<Call, Unsupported> {

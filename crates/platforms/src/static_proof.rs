@@ -2,12 +2,15 @@
 
 use http::Method;
 use model::receipt::Reason;
+use model::secret::Secret;
 use model::source::{SecretRole, Settings, Source};
 
 use crate::credential::Credential;
 use crate::http::Incoming;
-use crate::platform::{CredentialPlace, ToSign};
+use crate::outgoing;
+use crate::platform::{CredentialPlace, ToSign, Unsupported};
 use crate::proof::{self, Rejection, Unsigned, Verified};
+use crate::registration::Wanted;
 use crate::settings;
 
 /// The parameter of the URL that holds the text.
@@ -79,6 +82,38 @@ pub(crate) fn verify<'r>(source: &Source, request: &'r Incoming) -> Result<Verif
 pub(crate) fn credential_place(source: &Source) -> Option<CredentialPlace> {
     let name = source.settings.text("header").unwrap_or(HEADER);
     (scheme(&source.settings).ok()? == Scheme::Header).then(|| CredentialPlace::Header(name.to_owned()))
+}
+
+/// What is entered on the other side with the URL, so that requests prove themselves.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub(crate) struct Entered {
+    /// Headers that come along.
+    pub(crate) headers: Vec<(String, String)>,
+    /// What the URL ends with.
+    token: Option<String>,
+}
+
+impl Entered {
+    /// The URL with what proves a request, where that stands in the URL.
+    pub(crate) fn in_url(&self, url: &str) -> String {
+        match &self.token {
+            Some(token) => format!("{url}?{PARAMETER}={}", outgoing::escaped(token)),
+            None => url.to_owned(),
+        }
+    }
+}
+
+/// What is to be entered for a source now.
+pub(crate) fn entered(wanted: &Wanted<'_>) -> Result<Entered, Unsupported> {
+    let scheme = scheme(&wanted.source.settings).map_err(Unsupported)?;
+    if scheme == Scheme::Unsigned {
+        return Ok(Entered::default());
+    }
+    wanted.secret(SecretRole::Credential)?;
+    let keys: Vec<&Secret> = wanted.newest(SecretRole::Credential).into_iter().collect();
+    let what = ToSign { keys: &keys, id: "", body: &[], now: wanted.now };
+    let token = (scheme == Scheme::UrlToken).then(|| keys.first().map(|key| key.expose().to_owned()));
+    Ok(Entered { headers: sign(wanted.source, &what), token: token.flatten() })
 }
 
 /// The header with an endpoint's key.

@@ -2,6 +2,7 @@
 //! (platforms.md sections 2, 3 and 5 to 13).
 
 mod api;
+mod hooks;
 
 use std::collections::HashSet;
 use std::io;
@@ -14,6 +15,8 @@ use model::secret::Secret;
 use serde_json::Value;
 
 use self::api::Api;
+pub use self::hooks::Hook;
+use self::hooks::Hooks;
 use crate::log::{Log, TooFew};
 use crate::server::{Answer, Cut, Handler, Heard, Server};
 
@@ -52,6 +55,7 @@ impl Chats {
             limited: Arc::default(),
             lost: Arc::default(),
             keys: Arc::default(),
+            hooks: Arc::new(Hooks::new()?),
         };
         Ok(Chats { server: Server::start(desk.clone()).await?, desk })
     }
@@ -69,6 +73,16 @@ impl Chats {
     /// Takes the next so many calls and closes without an answer.
     pub fn lose_answers(&self, calls: u32) {
         self.desk.lost.store(calls, Ordering::Relaxed);
+    }
+
+    /// Where each platform was told to call, in the order it was told.
+    pub fn hooks(&self) -> Vec<Hook> {
+        self.desk.hooks.all()
+    }
+
+    /// Has every platform call another URL, or none, behind the back of whoever registered there.
+    pub fn replace_hooks(&self, url: Option<&str>) {
+        self.desk.hooks.replace(url);
     }
 
     /// How many calls were taken.
@@ -91,10 +105,14 @@ struct Desk {
     lost: Arc<AtomicU32>,
     /// Keys of calls that were taken, by which a repeat is known.
     keys: Arc<Mutex<HashSet<String>>>,
+    hooks: Arc<Hooks>,
 }
 
 impl Handler for Desk {
     async fn handle(&self, heard: Heard) -> Result<Answer, Cut> {
+        if let Some(place) = hooks::Place::of(&heard) {
+            return Ok(self.hooks.answer(&place, &heard, self.token.expose()).await);
+        }
         let Some((api, path)) = Api::of(&heard) else {
             return Ok(Answer::empty(StatusCode::NOT_FOUND));
         };

@@ -54,6 +54,7 @@ mod turns;
 mod value;
 mod version;
 mod waiting;
+pub mod watches;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -116,6 +117,8 @@ pub enum Queue {
     Deliveries,
     /// Messages owed to platforms.
     Sends,
+    /// Sources to be looked at.
+    Watches,
 }
 
 /// Everything durable. Cheap to clone; all clones are the same store.
@@ -143,6 +146,7 @@ pub(crate) struct Inner {
     pub(crate) sends_claimed_last: AtomicI64,
     deliveries_woken: Notify,
     sends_woken: Notify,
+    watches_woken: Notify,
 }
 
 impl Inner {
@@ -154,6 +158,7 @@ impl Inner {
                 self.deliveries_woken.notify_one();
             }
             Queue::Sends => self.sends_woken.notify_one(),
+            Queue::Watches => self.watches_woken.notify_one(),
         }
     }
 
@@ -201,6 +206,7 @@ impl Store {
             sends_claimed_last: AtomicI64::new(0),
             deliveries_woken: Notify::new(),
             sends_woken: Notify::new(),
+            watches_woken: Notify::new(),
         });
         routing::refresh(&inner).await?;
         let arrivals = Arrivals::start(Arc::clone(&inner));
@@ -213,6 +219,7 @@ impl Store {
         match queue {
             Queue::Deliveries => self.inner.deliveries_woken.notified().await,
             Queue::Sends => self.inner.sends_woken.notified().await,
+            Queue::Watches => self.inner.watches_woken.notified().await,
         }
     }
 

@@ -4,13 +4,14 @@ use model::id::{AccountId, AppId, SourceId};
 use model::secret::{Key, Secret};
 use model::source::{Account, SecretRole, Settings, Source, SourceSecret, UnknownAccounts};
 use model::time::Timestamp;
+use model::watch::Watchdog;
 use serde::{Deserialize, Serialize};
 
 use crate::db::{Column, Into, Tx};
 use crate::error::Error;
 use crate::value::{Row, Value};
 use crate::version::Versioned;
-use crate::{Store, routing};
+use crate::{Queue, Store, routing, watches};
 
 const ACCOUNTS: Into = Into {
     table: "accounts",
@@ -37,16 +38,19 @@ impl Sources<'_> {
     /// Stores a new source, or a changed one under its id. A path that another source has is a conflict.
     pub async fn save(&self, source: Source) -> Result<(), Error> {
         let (inner, trail) = (&self.0.inner, self.0.trail());
+        let now = inner.clock.now();
         inner
             .db
             .write(move |tx| {
                 Box::pin(async move {
                     save(tx, &source).await?;
+                    watches::follow(tx, &source, now).await?;
                     trail.write(tx).await
                 })
             })
             .await?;
         routing::follow(inner).await;
+        inner.wake(Queue::Watches);
         Ok(())
     }
 
@@ -54,17 +58,20 @@ impl Sources<'_> {
     /// [`Error::Stale`] if that version is not there any more. A path that another source has is a conflict.
     pub async fn replace(&self, changed: Versioned<Source>) -> Result<i64, Error> {
         let (inner, trail) = (&self.0.inner, self.0.trail());
+        let now = inner.clock.now();
         let version = inner
             .db
             .write(move |tx| {
                 Box::pin(async move {
                     let version = replace(tx, &changed).await?;
+                    watches::follow(tx, &changed.thing, now).await?;
                     trail.write(tx).await?;
                     Ok(version)
                 })
             })
             .await?;
         routing::follow(inner).await;
+        inner.wake(Queue::Watches);
         Ok(version)
     }
 
@@ -78,6 +85,7 @@ impl Sources<'_> {
                     if tx.execute("DELETE FROM sources WHERE id = ?1", &[id.into()]).await? == 0 {
                         return Err(Error::NotFound("source"));
                     }
+                    watches::forget(tx, id).await?;
                     trail.write(tx).await?;
                     routing::changed(tx).await
                 })
@@ -286,6 +294,7 @@ fn source(row: &Row) -> Result<Source, Error> {
             .unwrap_or(UnknownAccounts::Quarantine),
         allowed_networks: doc.allowed_networks,
         rate_per_second: doc.rate_per_second,
+        watchdog: Watchdog::parse(&doc.watchdog).unwrap_or(Watchdog::Tells),
     })
 }
 
@@ -297,6 +306,8 @@ struct Doc {
     unknown_accounts: String,
     allowed_networks: Vec<String>,
     rate_per_second: Option<u32>,
+    #[serde(default)]
+    watchdog: String,
 }
 
 impl Doc {
@@ -307,6 +318,7 @@ impl Doc {
             unknown_accounts: source.unknown_accounts.as_str().to_owned(),
             allowed_networks: source.allowed_networks.clone(),
             rate_per_second: source.rate_per_second,
+            watchdog: source.watchdog.as_str().to_owned(),
         }
     }
 

@@ -54,6 +54,7 @@ impl Scene {
             unknown_accounts: UnknownAccounts::Adopt,
             allowed_networks: Vec::new(),
             rate_per_second: None,
+            watchdog: model::watch::Watchdog::Off,
         };
         store.sources().save(source.clone()).await?;
         Ok(Scene { app, source: source.id })

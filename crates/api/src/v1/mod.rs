@@ -11,6 +11,7 @@ pub(crate) mod events;
 pub(crate) mod messages;
 pub(crate) mod outgoing;
 pub(crate) mod receipts;
+pub(crate) mod registrations;
 pub(crate) mod sources;
 pub(crate) mod stats;
 pub(crate) mod tokens;

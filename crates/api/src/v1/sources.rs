@@ -10,6 +10,7 @@ use http::StatusCode;
 use model::id::kind;
 use model::secret::Secret;
 use model::source::{SecretRole, Settings, Source, UnknownAccounts};
+use model::watch::Watchdog;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -46,6 +47,8 @@ pub(crate) struct SourceView {
     allowed_networks: Vec<String>,
     /// The most requests a second.
     rate_per_second: Option<u32>,
+    /// What is done when the platform no longer calls our URL, or falls silent: `off`, `tells` or `registers`.
+    watchdog: String,
     /// Whether requests are believed without proof, because its settings say so.
     unsigned: bool,
     /// When it was made.
@@ -83,6 +86,7 @@ impl SourceView {
             path: source.path,
             allowed_networks: source.allowed_networks,
             rate_per_second: source.rate_per_second,
+            watchdog: source.watchdog.as_str().to_owned(),
         }
     }
 }
@@ -121,6 +125,9 @@ pub(crate) struct CreateSource {
     allowed_networks: Vec<String>,
     /// The most requests a second.
     rate_per_second: Option<u32>,
+    /// What is done when the platform no longer calls our URL, or falls silent: `off`; `tells` (the default): an event tells
+    /// of it; `registers`: the URL is also registered again.
+    watchdog: Option<String>,
 }
 
 /// A secret and what it is for.
@@ -151,6 +158,7 @@ impl CreateSource {
             unknown_accounts: one_of(unknown_accounts, UnknownAccounts::parse, "unknown_accounts")?,
             allowed_networks: self.allowed_networks,
             rate_per_second: self.rate_per_second,
+            watchdog: one_of(self.watchdog.as_deref().unwrap_or("tells"), Watchdog::parse, "watchdog")?,
         })
     }
 }
@@ -174,6 +182,8 @@ pub(crate) struct UpdateSource {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<u32>)]
     rate_per_second: Option<Option<u32>>,
+    /// `off`, `tells` or `registers`.
+    watchdog: Option<String>,
 }
 
 impl UpdateSource {
@@ -189,6 +199,7 @@ impl UpdateSource {
             )?,
             allowed_networks: self.allowed_networks,
             rate_per_second: self.rate_per_second,
+            watchdog: one_of_if(self.watchdog.as_deref(), Watchdog::parse, "watchdog")?,
         })
     }
 }

@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use model::watch::{Registered, Watch};
 use serde_json::{Value, json};
+use store::Queue;
+use store::watches::RecordedWatch;
 
 use crate::replays::let_die;
 use crate::scene::{ADMIN, APP_SECRET, Scene, ids, text};
@@ -61,10 +64,43 @@ async fn every_operation_that_changes_something_leaves_a_line() {
     let made = scene.post("/v1/tokens", json!({ "name": "auditor", "role": "admin" })).await.ok();
     let mut acts = Acts { scene: &scene, token: text(&made, "token"), seen: BTreeSet::new() };
     let (app, source) = configure(&mut acts).await;
+    register(&mut acts).await;
     talk(&mut acts, &app, &source).await;
     deliver(&mut acts, &app).await;
     remove(&mut acts, &source).await;
     assert_eq!(acts.seen, documented());
+}
+
+/// Somebody else sees to it, as the lane would.
+async fn register(acts: &mut Acts<'_>) {
+    let scene = acts.scene;
+    let secrets =
+        json!([{ "role": "credential", "secret": "c" }, { "role": "access_token", "secret": "1:t" }]);
+    let bot = json!({ "platform": "telegram", "name": "bot", "secrets": secrets, "watchdog": "off" });
+    let id = text(&scene.post("/v1/sources", bot).await.ok(), "id");
+    let store = scene.store.clone();
+    let lane = tokio::spawn(async move {
+        loop {
+            for claimed in store.watches().claim(10, Duration::from_secs(60)).await? {
+                let is_asked = claimed.asked.is_some();
+                let watch = Watch { registered: Registered::Yes, ..claimed.watch.clone() };
+                let recorded = RecordedWatch { claimed, watch, next_at: None, told: Vec::new() };
+                store.watches().record(recorded).await?;
+                if is_asked {
+                    return Ok::<(), store::Error>(());
+                }
+            }
+            store.woken(Queue::Watches).await;
+        }
+    });
+    let told = acts.act(("POST", "/v1/sources/{id}/register"), (&id, "source.register"), json!({})).await;
+    lane.await.expect("it ends").expect("a record");
+    assert_eq!(
+        (text(&told, "state"), text(&told, "url")),
+        ("registered".to_owned(), format!("https://gw.example/in/{id}"))
+    );
+    let known = scene.get(&format!("/v1/sources/{id}/registration")).await.ok();
+    assert_eq!(known, told);
 }
 
 async fn configure(acts: &mut Acts<'_>) -> (String, String) {

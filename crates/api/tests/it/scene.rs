@@ -70,7 +70,8 @@ impl Scene {
         let clock = ManualClock::starting_at(Timestamp::from_secs(1_790_000_000));
         let store = Store::open(&config, Clock::Manual(clock.clone())).await.expect("a store");
         let hash = control::tokens::hash(ADMIN);
-        let control = Control::new(store.clone(), counting(), Some(hash));
+        let reached_at = Some("https://gw.example".to_owned());
+        let control = Control::new(store.clone(), counting(), Some(hash)).reached_at(reached_at);
         let router = api::router(control.clone());
         Scene { store, control, clock, faults, router, _folder: folder }
     }

@@ -213,6 +213,7 @@ fn source(store: &Store, app: &App) -> Source {
         unknown_accounts: UnknownAccounts::Adopt,
         allowed_networks: Vec::new(),
         rate_per_second: None,
+        watchdog: model::watch::Watchdog::Off,
     }
 }
 

@@ -200,6 +200,7 @@ async fn furnish(
         unknown_accounts: UnknownAccounts::Adopt,
         allowed_networks: Vec::new(),
         rate_per_second: None,
+        watchdog: model::watch::Watchdog::Off,
     };
     store.sources().save(source.clone()).await?;
     let mut endpoint = Endpoint::new(store.fresh_id(), app.id, bot.url());

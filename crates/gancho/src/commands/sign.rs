@@ -88,6 +88,7 @@ fn source(secret: Secret) -> Source {
         unknown_accounts: UnknownAccounts::Adopt,
         allowed_networks: Vec::new(),
         rate_per_second: None,
+        watchdog: model::watch::Watchdog::Off,
     }
 }
 

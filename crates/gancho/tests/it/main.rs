@@ -15,5 +15,6 @@ mod newcomer;
 mod oracles;
 mod platforms;
 mod reference;
+mod registering;
 mod storage;
 mod vendors;

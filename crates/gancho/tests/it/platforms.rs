@@ -194,6 +194,7 @@ fn source_of(platform: &str, api_base: &str) -> Source {
         unknown_accounts: UnknownAccounts::Adopt,
         allowed_networks: Vec::new(),
         rate_per_second: None,
+        watchdog: model::watch::Watchdog::Off,
     }
 }
 

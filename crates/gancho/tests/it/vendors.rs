@@ -100,6 +100,7 @@ fn source(platform: &str, secret: &str) -> Source {
         unknown_accounts: UnknownAccounts::Adopt,
         allowed_networks: Vec::new(),
         rate_per_second: None,
+        watchdog: model::watch::Watchdog::Off,
     }
 }
 

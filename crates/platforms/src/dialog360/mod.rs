@@ -20,6 +20,8 @@ use crate::platform::{
     CredentialPlace, Interpreted, Narrowed, Pace, Platform, Sender, ToSign, Unreadable, Unsupported,
 };
 use crate::proof::{Hash, Rejection, Verified};
+use crate::registration::{Step, Wanted};
+use crate::whatsapp_onpremises::{register, send::DIALOG360_KEY};
 use crate::{settings, static_proof, whatsapp};
 
 /// The name in the registry.
@@ -81,11 +83,17 @@ impl Platform for Dialog360 {
         if is_partner(source) { SIGNATURE.sign(what) } else { static_proof::sign(source, what) }
     }
 
+    fn registration(&self, wanted: &Wanted<'_>) -> Option<Result<Vec<Step>, Unsupported>> {
+        let key = wanted.secret(SecretRole::AccessToken).map(|key| (DIALOG360_KEY, key.to_owned()));
+        let api = base(&wanted.source.settings, API_BASE);
+        Some(key.and_then(|key| register::steps(wanted, api, key, is_partner(wanted.source))))
+    }
+
     /// The Cloud API's body; the key says which number it leaves from.
     fn compose(&self, sender: &Sender<'_>, message: &OutgoingMessage) -> Result<Call, Unsupported> {
         let key = access_token(sender)?;
         let body = whatsapp::send::body(sender, message)?;
-        let headers = [("D360-API-KEY", key), ("content-type", "application/json")];
+        let headers = [(DIALOG360_KEY, key), ("content-type", "application/json")];
         Ok(Call {
             method: Method::POST,
             url: format!("{}/messages", base(&sender.source.settings, API_BASE)),

@@ -1,6 +1,7 @@
 //! LINE: events of a channel, messages pushed to a chat (platforms.md section 12).
 
 mod parse;
+mod register;
 mod send;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ use crate::header_mac::{Encoding, HeaderMac};
 use crate::http::{Answer, Call, Incoming};
 use crate::platform::{Interpreted, Platform, Sender, ToSign, Unreadable, Unsupported};
 use crate::proof::{Hash, Rejection, Verified};
+use crate::registration::{Step, Wanted};
 use crate::{outgoing, settings};
 
 /// The name in the registry, and the prefix of events without a name of ours.
@@ -48,6 +50,10 @@ impl Platform for Line {
 
     fn sign(&self, _source: &Source, what: &ToSign<'_>) -> Vec<(String, String)> {
         SIGNATURE.sign(what)
+    }
+
+    fn registration(&self, wanted: &Wanted<'_>) -> Option<Result<Vec<Step>, Unsupported>> {
+        Some(register::steps(wanted))
     }
 
     fn compose(&self, sender: &Sender<'_>, message: &OutgoingMessage) -> Result<Call, Unsupported> {

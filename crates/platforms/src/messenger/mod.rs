@@ -3,6 +3,7 @@
 mod errors;
 mod item;
 mod parse;
+mod register;
 mod send;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -17,6 +18,7 @@ use model::source::{SecretRole, Source};
 use crate::http::{Answer, Call, Incoming, Reply};
 use crate::platform::{Interpreted, Narrowed, Pace, Platform, Sender, ToSign, Unreadable, Unsupported};
 use crate::proof::{Rejection, Verified};
+use crate::registration::{Step, Wanted};
 use crate::{meta, settings};
 
 /// What differs between Meta's products that share this shape.
@@ -27,6 +29,10 @@ pub struct Product {
     pub(crate) people: &'static [&'static str; 1],
     /// Where its API is.
     pub(crate) api_base: &'static str,
+    /// Meta's name for what it tells of.
+    pub(crate) object: &'static str,
+    /// What of it, unless the source says otherwise.
+    pub(crate) fields: &'static str,
     /// The longest text, in bytes.
     pub(crate) text_bytes_max: usize,
     /// Whether a reaction can be sent.
@@ -38,10 +44,14 @@ pub static MESSENGER: Product = Product {
     kind: "messenger",
     people: &["psid"],
     api_base: "https://graph.facebook.com",
+    object: "page",
+    fields: "messages,messaging_postbacks,messaging_optins,messaging_referrals,messaging_handovers,\
+        messaging_policy_enforcement,message_deliveries,message_reads,message_echoes,message_edits,\
+        message_reactions,standby",
     text_bytes_max: 2_000,
     reacts: false,
 };
-const SETTINGS: [&str; 4] = ["app_id", "api_base", "api_version", "messages_per_second"];
+const SETTINGS: [&str; 5] = ["app_id", "api_base", "api_version", "fields", "messages_per_second"];
 /// Above this the inbox of a page freezes.
 const MESSAGES_PER_SECOND: i64 = 40;
 
@@ -74,6 +84,10 @@ impl Platform for Product {
         parse::narrow(body, keep)
     }
 
+    fn registration(&self, wanted: &Wanted<'_>) -> Option<Result<Vec<Step>, Unsupported>> {
+        Some(register::steps(self, wanted))
+    }
+
     fn compose(&self, sender: &Sender<'_>, message: &OutgoingMessage) -> Result<Call, Unsupported> {
         send::compose(self, sender, message)
     }
@@ -99,6 +113,7 @@ impl Platform for Product {
 fn check(source: &Source) -> Result<(), String> {
     settings::known(&source.settings, &SETTINGS)?;
     settings::text(&source.settings, "app_id")?;
+    settings::text(&source.settings, "fields")?;
     settings::number(&source.settings, "messages_per_second", 1..=1000)?;
     send::check(&source.settings)?;
     settings::secret_needed(source, SecretRole::Signing, "the App Secret of the Meta app")?;

@@ -31,9 +31,10 @@ pub(super) fn check(of: &Settings) -> Result<(), String> {
     }
 }
 
-/// Where the API is.
-pub(crate) fn api_base<'s>(product: &Product, of: &'s Settings) -> &'s str {
-    of.text("api_base").unwrap_or(product.api_base).trim_end_matches('/')
+/// Where the API is, with its version.
+pub(crate) fn graph(product: &Product, of: &Settings) -> String {
+    let base = of.text("api_base").unwrap_or(product.api_base).trim_end_matches('/');
+    format!("{base}/{}", of.text("api_version").unwrap_or(API_VERSION))
 }
 
 /// The call that sends this message, or shows that one was seen.
@@ -62,9 +63,7 @@ pub(crate) fn compose(
         }
         body => json!({ "recipient": to, "messaging_type": "RESPONSE", "message": wire(product, body)? }),
     };
-    let settings = &sender.source.settings;
-    let version = settings.text("api_version").unwrap_or(API_VERSION);
-    let url = format!("{}/{version}/{}/messages", api_base(product, settings), sender.account);
+    let url = format!("{}/{}/messages", graph(product, &sender.source.settings), sender.account);
     Ok(Call::post_json(url, token, body.to_string()))
 }
 

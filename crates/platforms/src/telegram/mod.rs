@@ -2,6 +2,7 @@
 
 mod content;
 mod parse;
+mod register;
 mod send;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use model::time::Timestamp;
 use crate::http::{Answer, Call, Incoming};
 use crate::platform::{Interpreted, Pace, Platform, Sender, ToSign, Unreadable, Unsupported};
 use crate::proof::{Rejection, Verified};
+use crate::registration::{Step, Wanted};
 use crate::settings;
 
 /// The name in the registry, and the prefix of events without a name of ours.
@@ -50,6 +52,10 @@ impl Platform for Telegram {
 
     fn sign(&self, _source: &Source, what: &ToSign<'_>) -> Vec<(String, String)> {
         verify::sign(what)
+    }
+
+    fn registration(&self, wanted: &Wanted<'_>) -> Option<Result<Vec<Step>, Unsupported>> {
+        Some(register::steps(wanted))
     }
 
     fn compose(&self, sender: &Sender<'_>, message: &OutgoingMessage) -> Result<Call, Unsupported> {

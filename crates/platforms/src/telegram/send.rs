@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Method;
 use model::retry::Outcome;
+use model::secret::Secret;
 use model::send::{OutgoingBody, OutgoingMedia, OutgoingMessage};
 use model::source::{SecretRole, Settings};
 use serde_json::{Map, Value, json};
@@ -16,7 +17,7 @@ use crate::outgoing::{base, cause, check_base, unsupported};
 use crate::platform::{Interpreted, Sender, Unsupported};
 use crate::settings;
 
-const API_BASE: &str = "https://api.telegram.org";
+pub(super) const API_BASE: &str = "https://api.telegram.org";
 const SETTINGS: [&str; 3] = ["bot", "api_base", "messages_per_second"];
 /// The longest text and the longest caption, in characters.
 const TEXT_MAX: usize = 4096;
@@ -34,12 +35,7 @@ pub(super) fn check(of: &Settings) -> Result<(), String> {
 
 /// The call of the method that sends this message.
 pub(super) fn compose(sender: &Sender<'_>, message: &OutgoingMessage) -> Result<Call, Unsupported> {
-    let token = sender.source.secrets(SecretRole::AccessToken, sender.now).next();
-    let token = token.map(|token| token.expose()).filter(|token| is_token(token)).ok_or_else(|| {
-        unsupported(
-            "the source has no bot token: add a secret with role \"access_token\", such as 123456:ABC-DEF",
-        )
-    })?;
+    let token = bot_token(sender.source.secrets(SecretRole::AccessToken, sender.now).next())?;
     let (method, mut fields) = method(&message.body)?;
     fields.insert("chat_id".to_owned(), chat(message.to.address())?);
     if let Some(replied) = &message.reply_to {
@@ -50,6 +46,15 @@ pub(super) fn compose(sender: &Sender<'_>, message: &OutgoingMessage) -> Result<
         url: format!("{}/bot{token}/{method}", base(&sender.source.settings, API_BASE)),
         headers: vec![("content-type".to_owned(), "application/json".to_owned())],
         body: Bytes::from(Value::Object(fields).to_string()),
+    })
+}
+
+/// The bot's token, as a part of a path.
+pub(super) fn bot_token(secret: Option<&Secret>) -> Result<&str, Unsupported> {
+    secret.map(Secret::expose).filter(|token| is_token(token)).ok_or_else(|| {
+        unsupported(
+            "the source has no bot token: add a secret with role \"access_token\", such as 123456:ABC-DEF",
+        )
     })
 }
 

@@ -1,6 +1,7 @@
 //! Viber: callbacks of a bot, messages through its REST API (platforms.md section 13). One token proves and sends.
 
 mod parse;
+mod register;
 mod send;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use model::source::Source;
 use crate::http::{Answer, Call, Incoming, Reply};
 use crate::platform::{Interpreted, Platform, Sender, ToSign, Unreadable, Unsupported};
 use crate::proof::{Rejection, Verified};
+use crate::registration::{Step, Wanted};
 use crate::{json, settings};
 
 /// The name in the registry, and the prefix of events without a name of ours.
@@ -52,6 +54,10 @@ impl Platform for Viber {
 
     fn sign(&self, _source: &Source, what: &ToSign<'_>) -> Vec<(String, String)> {
         verify::SIGNATURE.sign(what)
+    }
+
+    fn registration(&self, wanted: &Wanted<'_>) -> Option<Result<Vec<Step>, Unsupported>> {
+        Some(register::steps(wanted))
     }
 
     fn compose(&self, sender: &Sender<'_>, message: &OutgoingMessage) -> Result<Call, Unsupported> {

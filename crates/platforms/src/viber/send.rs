@@ -14,7 +14,7 @@ use crate::outgoing::{access_token, base, cause, check_base, link, retry, unsupp
 use crate::platform::{Interpreted, Sender, Unsupported};
 use crate::settings;
 
-const API_BASE: &str = "https://chatapi.viber.com";
+pub(super) const API_BASE: &str = "https://chatapi.viber.com";
 /// The longest text, words under a picture, and name of a sender, in characters.
 const TEXT_MAX: usize = 7_000;
 const CAPTION_MAX: usize = 768;

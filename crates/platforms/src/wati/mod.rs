@@ -1,6 +1,7 @@
 //! WATI: WhatsApp through its team inbox (platforms.md section 5). It signs nothing: a token in the URL proves a request.
 
 mod parse;
+mod register;
 mod send;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ use model::source::{SecretRole, Source};
 use crate::http::{Answer, Call, Incoming, Reply};
 use crate::platform::{Interpreted, Platform, Sender, ToSign, Unreadable, Unsupported};
 use crate::proof::{self, Rejection, Verified};
+use crate::registration::{Step, Wanted};
 use crate::settings;
 
 /// The name in the registry, and the prefix of events without a name of ours.
@@ -59,6 +61,10 @@ impl Platform for Wati {
     /// WATI's requests prove themselves by their URL, which is the endpoint's own.
     fn sign(&self, _source: &Source, _what: &ToSign<'_>) -> Vec<(String, String)> {
         Vec::new()
+    }
+
+    fn registration(&self, wanted: &Wanted<'_>) -> Option<Result<Vec<Step>, Unsupported>> {
+        Some(register::steps(wanted))
     }
 
     fn compose(&self, sender: &Sender<'_>, message: &OutgoingMessage) -> Result<Call, Unsupported> {

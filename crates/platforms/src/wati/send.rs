@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Method;
 use model::retry::Outcome;
+use model::secret::Secret;
 use model::send::{OutgoingBody, OutgoingMessage};
 use model::source::{SecretRole, Settings};
 
@@ -21,16 +22,24 @@ pub(super) fn check(of: &Settings) -> Result<(), String> {
     check_base(of, "https://live-server-1.wati.io")
 }
 
+/// Where the API of this account is.
+pub(super) fn api(of: &Settings) -> Result<&str, Unsupported> {
+    let base = of.text("api_base").map(|base| base.trim_end_matches('/'));
+    base.ok_or_else(|| unsupported("set \"api_base\" to your API endpoint at WATI first"))
+}
+
+/// The token, which WATI hands out with its scheme before it.
+pub(super) fn token(secret: Option<&Secret>) -> Result<&str, Unsupported> {
+    let token = secret.map(|token| token.expose().trim_start_matches("Bearer "));
+    token
+        .filter(|token| !token.is_empty())
+        .ok_or_else(|| unsupported("the source has no access token: add a secret with role \"access_token\""))
+}
+
 /// The call that sends this message.
 pub(super) fn compose(sender: &Sender<'_>, message: &OutgoingMessage) -> Result<Call, Unsupported> {
-    let base = sender.source.settings.text("api_base");
-    let base = base.ok_or_else(|| unsupported("set \"api_base\" to your API endpoint at WATI first"))?;
-    let token = sender.source.secrets(SecretRole::AccessToken, sender.now).next();
-    let token =
-        token.map(|token| token.expose().trim_start_matches("Bearer ")).filter(|token| !token.is_empty());
-    let token = token.ok_or_else(|| {
-        unsupported("the source has no access token: add a secret with role \"access_token\"")
-    })?;
+    let base = api(&sender.source.settings)?;
+    let token = token(sender.source.secrets(SecretRole::AccessToken, sender.now).next())?;
     if message.reply_to.is_some() {
         return Err(unsupported("WATI cannot answer a certain message: leave reply_to out"));
     }

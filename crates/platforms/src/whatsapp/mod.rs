@@ -3,6 +3,7 @@
 pub mod errors;
 mod interactive;
 pub(crate) mod parse;
+mod register;
 pub(crate) mod send;
 
 use std::time::Duration;
@@ -15,13 +16,24 @@ use model::source::{SecretRole, Source};
 use crate::http::{Answer, Call, Incoming, Reply};
 use crate::platform::{Interpreted, Narrowed, Pace, Platform, Sender, ToSign, Unreadable, Unsupported};
 use crate::proof::{Rejection, Verified};
+use crate::registration::{Step, Wanted};
 use crate::{meta, settings};
 
 /// The name in the registry, and the prefix of events without a name of ours.
 const KIND: &str = "whatsapp";
 /// Every setting there is; the guide page explains them.
-const SETTINGS: [&str; 6] =
-    ["unsigned", "allow_sha1", "echo_is_human", "api_base", "api_version", "messages_per_second"];
+const SETTINGS: [&str; 10] = [
+    "unsigned",
+    "allow_sha1",
+    "echo_is_human",
+    "api_base",
+    "api_version",
+    "messages_per_second",
+    "app_id",
+    "business_account_id",
+    "register_at",
+    "fields",
+];
 /// Messages a second that a number may exchange unless Meta has raised it (platforms.md 1.10).
 const MESSAGES_PER_SECOND: i64 = 80;
 /// The shortest time between two messages to one person, on average, and how many may come at once.
@@ -41,6 +53,7 @@ impl Platform for WhatsApp {
         settings::flag(&source.settings, "echo_is_human")?;
         settings::number(&source.settings, "messages_per_second", 1..=1000)?;
         send::check(&source.settings)?;
+        register::check(&source.settings)?;
         secrets_are_trimmed(source)?;
         if settings::flag(&source.settings, "unsigned")? == Some(true) {
             return Ok(());
@@ -71,6 +84,10 @@ impl Platform for WhatsApp {
 
     fn narrow(&self, body: &[u8], keep: &dyn Fn(&str) -> bool) -> Narrowed {
         parse::narrow(body, keep)
+    }
+
+    fn registration(&self, wanted: &Wanted<'_>) -> Option<Result<Vec<Step>, Unsupported>> {
+        Some(register::steps(wanted))
     }
 
     fn compose(&self, sender: &Sender<'_>, message: &OutgoingMessage) -> Result<Call, Unsupported> {

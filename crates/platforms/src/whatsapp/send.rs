@@ -50,20 +50,18 @@ pub(crate) fn body(sender: &Sender<'_>, message: &OutgoingMessage) -> Result<Str
     }
 }
 
-/// Where the Graph API is.
-pub(super) fn api_base(settings: &Settings) -> &str {
-    settings.text("api_base").unwrap_or(API_BASE).trim_end_matches('/')
+/// Where the Graph API is, with its version.
+pub(super) fn graph(settings: &Settings) -> String {
+    let base = settings.text("api_base").unwrap_or(API_BASE).trim_end_matches('/');
+    format!("{base}/{}", settings.text("api_version").unwrap_or(API_VERSION))
 }
 
 fn address(sender: &Sender<'_>) -> Result<String, Unsupported> {
-    let settings = &sender.source.settings;
-    let base = api_base(settings);
-    let version = settings.text("api_version").unwrap_or(API_VERSION);
     let account = sender.account;
     if account.is_empty() || !account.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return refuse(format!("\"{account}\" is not a phone number id"));
     }
-    Ok(format!("{base}/{version}/{account}/messages"))
+    Ok(format!("{}/{account}/messages", graph(&sender.source.settings)))
 }
 
 /// A message as the Graph API takes it; the parts of our own shape that hold what is sent are the platform's.

@@ -1,7 +1,8 @@
 //! The on-premises client of WhatsApp, as Cbot, 360dialog v1 and Turn.io run it (platforms.md section 2). It signs nothing, and
 //! a request does not say which number it is about: a source for each number.
 
-mod send;
+pub(crate) mod register;
+pub(crate) mod send;
 #[cfg(test)]
 mod tests;
 
@@ -10,13 +11,14 @@ use std::time::Duration;
 use model::conversation::SERVICE_WINDOW;
 use model::event::NewEvent;
 use model::send::OutgoingMessage;
-use model::source::Source;
+use model::source::{SecretRole, Source};
 
 use crate::http::{Answer, Call, Incoming};
 use crate::platform::{
     CredentialPlace, Interpreted, Pace, Platform, Sender, ToSign, Unreadable, Unsupported,
 };
 use crate::proof::{Rejection, Verified};
+use crate::registration::{Step, Wanted};
 use crate::{settings, static_proof, whatsapp};
 
 /// The name in the registry, and the prefix of events without a name of ours.
@@ -58,6 +60,13 @@ impl Platform for OnPremises {
 
     fn sign(&self, source: &Source, what: &ToSign<'_>) -> Vec<(String, String)> {
         static_proof::sign(source, what)
+    }
+
+    fn registration(&self, wanted: &Wanted<'_>) -> Option<Result<Vec<Step>, Unsupported>> {
+        Some(send::at(&wanted.source.settings).and_then(|(base, shown)| {
+            let key = shown(wanted.secret(SecretRole::AccessToken)?);
+            register::steps(wanted, base, key, false)
+        }))
     }
 
     fn compose(&self, sender: &Sender<'_>, message: &OutgoingMessage) -> Result<Call, Unsupported> {

@@ -16,6 +16,8 @@ use crate::platform::{Interpreted, Sender, Unsupported};
 use crate::{settings, whatsapp};
 
 const API_BASE: &str = "https://waba.360dialog.io";
+/// The header that shows the key of a number.
+pub(crate) const DIALOG360_KEY: &str = "D360-API-KEY";
 /// How the number's key is shown.
 const WAYS: [(&str, Way); 2] = [("d360", Way::D360), ("bearer", Way::Bearer)];
 /// Codes after which a message may be sent again, after this wait: too much at once, the client's own troubles.
@@ -41,17 +43,25 @@ pub(super) fn check(of: &Settings) -> Result<(), String> {
     check_base(of, API_BASE)
 }
 
+/// A header that shows a number's key.
+pub(super) type Show = fn(&str) -> (&'static str, String);
+
+/// Where the client is, and how it is shown the number's key.
+pub(super) fn at(of: &Settings) -> Result<(&str, Show), Unsupported> {
+    let base = of.text("api_base").map(|_| base(of, API_BASE));
+    let base = base.ok_or_else(|| unsupported("set \"api_base\" to the address of your client first"))?;
+    let show: Show = match settings::choice(of, "show_key_in", &WAYS).ok().flatten().unwrap_or(Way::D360) {
+        Way::D360 => |key| (DIALOG360_KEY, key.to_owned()),
+        Way::Bearer => |key| ("authorization", format!("Bearer {key}")),
+    };
+    Ok((base, show))
+}
+
 /// The call that sends this message or sets this read mark.
 pub(super) fn compose(sender: &Sender<'_>, message: &OutgoingMessage) -> Result<Call, Unsupported> {
     let of = &sender.source.settings;
-    let base = of.text("api_base").map(|_| base(of, API_BASE));
-    let base = base.ok_or_else(|| unsupported("set \"api_base\" to the address of your client first"))?;
-    let key = access_token(sender)?;
-    let way = settings::choice(of, "show_key_in", &WAYS).ok().flatten().unwrap_or(Way::D360);
-    let shown = match way {
-        Way::D360 => ("D360-API-KEY".to_owned(), key.to_owned()),
-        Way::Bearer => ("authorization".to_owned(), format!("Bearer {key}")),
-    };
+    let (base, show) = at(of)?;
+    let (name, shown) = show(access_token(sender)?);
     let (method, url, body) = match &message.body {
         OutgoingBody::Read { read } => {
             let is_id = |byte: u8| byte.is_ascii_alphanumeric() || b"._-=".contains(&byte);
@@ -62,7 +72,7 @@ pub(super) fn compose(sender: &Sender<'_>, message: &OutgoingMessage) -> Result<
         }
         body => (Method::POST, format!("{base}/v1/messages"), wire(message, body)?),
     };
-    let headers = vec![shown, ("content-type".to_owned(), "application/json".to_owned())];
+    let headers = vec![(name.to_owned(), shown), ("content-type".to_owned(), "application/json".to_owned())];
     Ok(Call { method, url, headers, body: Bytes::from(body.to_string()) })
 }
 

@@ -105,6 +105,7 @@ impl Scene {
             unknown_accounts: UnknownAccounts::Adopt,
             allowed_networks: Vec::new(),
             rate_per_second: None,
+            watchdog: model::watch::Watchdog::Off,
         };
         self.store.sources().save(source.clone()).await.unwrap();
         let account = Account {

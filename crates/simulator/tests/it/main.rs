@@ -74,6 +74,7 @@ fn source(platform: &str, settings: &Value) -> Source {
         unknown_accounts: UnknownAccounts::Adopt,
         allowed_networks: Vec::new(),
         rate_per_second: None,
+        watchdog: model::watch::Watchdog::Off,
     }
 }
 

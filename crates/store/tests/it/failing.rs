@@ -15,6 +15,7 @@ use store::audit::Act;
 use store::claims::Wish;
 use store::replays::DeadFilter;
 use store::retention::Keep;
+use store::watches::RecordedWatch;
 use store::{Error, Store};
 
 use crate::engine::on_every_engine;
@@ -274,6 +275,15 @@ async fn saving_and_removing_what_is_configured_happens_or_does_not() {
         sweep(&scene, "save of a token", async || by.access().save_token(token.clone(), vec![1; 32]).await)
             .await;
         sweep(&scene, "revocation", async || by.access().revoke_token(token.id).await).await;
+        sweep(&scene, "request to register", async || by.watches().ask(renamed.id).await).await;
+        let watched = sweep(&scene, "claim of a watch", async || scene.watches().claim(1, LEASE).await).await;
+        let looked = RecordedWatch {
+            claimed: watched[0].clone(),
+            watch: watched[0].watch.clone(),
+            next_at: None,
+            told: Vec::new(),
+        };
+        sweep(&scene, "record of a watch", async || scene.watches().record(looked.clone()).await).await;
         sweep(&scene, "removal of a source", async || by.sources().remove(renamed.id).await).await;
         sweep(&scene, "claim of a key", async || scene.access().claim_key(1, "route", "k", 1).await).await;
     })

@@ -23,3 +23,4 @@ mod scene;
 mod sending;
 mod telling;
 mod unanswered;
+mod watching;

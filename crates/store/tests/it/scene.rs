@@ -89,6 +89,7 @@ impl Scene {
             unknown_accounts: UnknownAccounts::Adopt,
             allowed_networks: Vec::new(),
             rate_per_second: None,
+            watchdog: model::watch::Watchdog::Off,
         };
         change(&mut source);
         self.sources().save(source.clone()).await.expect("a saved source");
