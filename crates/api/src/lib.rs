@@ -15,6 +15,7 @@ mod request_id;
 mod route;
 mod router;
 mod v1;
+mod waba;
 mod version;
 mod whatzme;
 

@@ -236,6 +236,30 @@ impl Problem {
         Problem { detail: Some(detail), ..self }
     }
 
+    /// What kind of problem it is.
+    pub(crate) fn code(&self) -> Code {
+        self.code
+    }
+
+    /// The HTTP status it is told with.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.code.status()
+    }
+
+    /// What to do about it, in words: of each thing that is wrong where they are named.
+    pub(crate) fn words(&self, language: Language) -> String {
+        let named: Vec<String> = self
+            .errors
+            .iter()
+            .map(|(field, words)| format!("{field}: {}", words.in_language(language)))
+            .collect();
+        match &self.detail {
+            _ if !named.is_empty() => named.join("; "),
+            Some(words) => words.in_language(language).to_owned(),
+            None => self.code.advice(language).to_owned(),
+        }
+    }
+
     /// The same with the time to wait.
     pub(crate) fn after(self, wait: Duration) -> Problem {
         Problem { wait: Some(wait), ..self }

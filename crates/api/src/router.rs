@@ -22,7 +22,7 @@ use crate::v1::{
     accounts, apps, audit, contacts, conversations, deliveries, endpoints, events, messages, receipts,
     registrations, sources, stats, tokens,
 };
-use crate::{idempotency, openapi, page, request_id, whatzme};
+use crate::{idempotency, openapi, page, request_id, waba, whatzme};
 
 /// The API over control: every answer has a request id, every error is a problem.
 pub fn router(control: Control) -> Router {
@@ -42,6 +42,7 @@ pub fn router(control: Control) -> Router {
     }
     let document = openapi::json();
     router
+        .merge(waba::router(&control, &rates))
         .route("/openapi.json", get(move || async move { ([(CONTENT_TYPE, "application/json")], document) }))
         .route("/v1/{*rest}", any(|| async { Problem::of(Code::NotFound) }))
         .method_not_allowed_fallback(|| async { Problem::of(Code::MethodNotAllowed) })
@@ -130,6 +131,8 @@ fn sources_and_accounts() -> Vec<Route> {
             .gives::<accounts::AccountView>()
             .versioned()
             .conditional(),
+        Route::post("/v1/accounts/{id}/key", ManageTokens, "Make a new key of a number", accounts::renew_key)
+            .gives::<accounts::NumberKeyView>(),
     ]
 }
 

@@ -115,7 +115,7 @@ impl Accounts<'_> {
         Ok(page_of(accounts, page, |account| account.id.raw()))
     }
 
-    async fn find(&self, actor: &Actor, id: AccountId) -> Result<Versioned<Account>, Error> {
+    pub(crate) async fn find(&self, actor: &Actor, id: AccountId) -> Result<Versioned<Account>, Error> {
         let found = self.0.store.sources().account(id).await?;
         actor.must_see(found.thing.app, "account")?;
         Ok(found)

@@ -1,7 +1,7 @@
 //! Who acts, what each role may do, and whose things an actor sees.
 
 use model::access::{Role, Token};
-use model::id::{AppId, TokenId};
+use model::id::{AccountId, AppId, TokenId};
 
 use crate::error::Error;
 
@@ -14,6 +14,8 @@ pub struct Actor {
     pub role: Role,
     /// The one app they see and touch; all when absent.
     pub app: Option<AppId>,
+    /// The one account they speak for.
+    pub account: Option<AccountId>,
     /// The token they showed; `None` for the operator of this machine.
     pub token: Option<TokenId>,
 }
@@ -39,11 +41,13 @@ pub enum Action {
     ManageTokens,
     /// Reading who did what.
     ReadAudit,
+    /// Speaking for one account through the per-number API.
+    SpeakForNumber,
 }
 
 impl Action {
     /// Every kind of act.
-    pub const ALL: [Action; 9] = [
+    pub const ALL: [Action; 10] = [
         Action::Read,
         Action::FollowMessages,
         Action::Send,
@@ -53,19 +57,25 @@ impl Action {
         Action::Trust,
         Action::ManageTokens,
         Action::ReadAudit,
+        Action::SpeakForNumber,
     ];
 }
 
 /// The permission matrix.
 pub fn may(role: Role, action: Action) -> bool {
     match role {
-        Role::Admin => true,
+        Role::Admin => action != Action::SpeakForNumber,
         Role::Operator => !matches!(
             action,
-            Action::ChangeSecrets | Action::Trust | Action::ManageTokens | Action::ReadAudit
+            Action::ChangeSecrets
+                | Action::Trust
+                | Action::ManageTokens
+                | Action::ReadAudit
+                | Action::SpeakForNumber
         ),
         Role::Viewer => matches!(action, Action::Read | Action::FollowMessages),
         Role::Sender => matches!(action, Action::Send | Action::FollowMessages),
+        Role::Number => action == Action::SpeakForNumber,
     }
 }
 
@@ -77,13 +87,13 @@ impl Actor {
 
     /// Whoever holds the configuration of this machine, by what the audit log calls them.
     pub fn of_this_machine(name: &str) -> Actor {
-        Actor { name: name.to_owned(), role: Role::Admin, app: None, token: None }
+        Actor { name: name.to_owned(), role: Role::Admin, app: None, account: None, token: None }
     }
 
     /// Whoever shows a token.
     pub fn with(token: &Token) -> Actor {
         let name = format!("{} {}", token.id, token.name);
-        Actor { name, role: token.role, app: token.app, token: Some(token.id) }
+        Actor { name, role: token.role, app: token.app, account: token.account, token: Some(token.id) }
     }
 
     /// Fails unless the actor's role may do this.
@@ -127,9 +137,10 @@ mod tests {
     #[test]
     fn the_permission_matrix_is_as_written_down() {
         use Action::{
-            ChangeSecrets, Configure, FollowMessages, ManageTokens, Operate, Read, ReadAudit, Send, Trust,
+            ChangeSecrets, Configure, FollowMessages, ManageTokens, Operate, Read, ReadAudit, Send,
+            SpeakForNumber, Trust,
         };
-        let written: [(Role, &[Action]); 4] = [
+        let written: [(Role, &[Action]); 5] = [
             (
                 Role::Admin,
                 &[
@@ -147,6 +158,7 @@ mod tests {
             (Role::Operator, &[Read, FollowMessages, Send, Operate, Configure]),
             (Role::Viewer, &[Read, FollowMessages]),
             (Role::Sender, &[Send, FollowMessages]),
+            (Role::Number, &[SpeakForNumber]),
         ];
         for (role, allowed) in written {
             for action in Action::ALL {

@@ -330,7 +330,7 @@ fn can_sign(secret: &Secret, format: Format) -> bool {
     let text = secret.expose();
     let key = text.strip_prefix(SECRET_PREFIX).and_then(|encoded| BASE64.decode(encoded).ok());
     match format {
-        Format::Standard => key.is_some_and(|key| (24..=64).contains(&key.len())),
+        Format::Standard | Format::Client => key.is_some_and(|key| (24..=64).contains(&key.len())),
         Format::Platform => {
             !text.is_empty() && text.len() <= 512 && text.bytes().all(|byte| byte.is_ascii_graphic())
         }

@@ -17,6 +17,7 @@ pub mod idempotency;
 mod listing;
 mod masked;
 pub mod messages;
+pub mod numbers;
 pub mod random;
 pub mod receipts;
 pub mod registrations;

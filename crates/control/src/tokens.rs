@@ -7,9 +7,10 @@ use std::time::Duration;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest;
 use model::access::{Role, Token};
-use model::id::{AppId, TokenId};
+use model::id::{AccountId, AppId, TokenId};
 use model::page::{Page, PageRequest};
 use model::secret::Secret;
+use model::source::Account;
 use model::time::Timestamp;
 
 use crate::listing::page_of;
@@ -140,6 +141,13 @@ impl Tokens<'_> {
     pub async fn create(&self, actor: &Actor, new: NewToken) -> Result<(Token, Secret), Error> {
         actor.must(Action::ManageTokens)?;
         check::name(&new.name, "name")?;
+        if new.role == Role::Number {
+            let words = Words::new(
+                "the key of a number is made for its account: POST /v1/accounts/{id}/key",
+                "la clave de un número se crea para su cuenta: POST /v1/accounts/{id}/key",
+            );
+            return Err(Error::invalid("role", words));
+        }
         if new.expires_at.is_some_and(|end| end <= self.0.now()) {
             let words = Words::new("a time that is still to come", "una hora que aún no ha llegado");
             return Err(Error::invalid("expires_at", words));
@@ -150,11 +158,40 @@ impl Tokens<'_> {
         }
         let tokens = self.0.store.access().tokens().await?;
         check::room(tokens.iter().filter(|token| token.app == app).count(), TOKENS_MAX)?;
+        self.save(actor, "token.create", (new, app, None)).await
+    }
+
+    /// Makes the key of an account, whose app this is. Those before it are revoked.
+    pub(crate) async fn renew(&self, actor: &Actor, account: &Account) -> Result<Secret, Error> {
+        let mut before = self.0.store.access().tokens().await?;
+        before.retain(|token| token.account == Some(account.id));
+        for token in before {
+            self.0
+                .acting(actor, token.app, "token.revoke", &token.id)
+                .access()
+                .revoke_token(token.id)
+                .await?;
+            self.0.seen.forget(token.id);
+        }
+        let name = format!("key of {}", account.id);
+        let new = NewToken { name, role: Role::Number, app: Some(account.app), expires_at: None };
+        let (_, text) = self.save(actor, "account.key", (new, Some(account.app), Some(account.id))).await?;
+        Ok(text)
+    }
+
+    async fn save(
+        &self,
+        actor: &Actor,
+        action: &str,
+        (new, app, account): (NewToken, Option<AppId>, Option<AccountId>),
+    ) -> Result<(Token, Secret), Error> {
         let text = text(&self.0.random);
         let hint = text[text.len() - 4..].to_owned();
-        let id = self.0.store.fresh_id();
-        let token = Token { id, name: new.name, role: new.role, app, expires_at: new.expires_at, hint };
-        let store = self.0.acting(actor, app, "token.create", &id);
+        let id: TokenId = self.0.store.fresh_id();
+        let token =
+            Token { id, name: new.name, role: new.role, app, account, expires_at: new.expires_at, hint };
+        let subject = account.map_or_else(|| id.to_string(), |account| account.to_string());
+        let store = self.0.acting(actor, app, action, &subject);
         store.access().save_token(token.clone(), hash(&text).to_vec()).await?;
         Ok((token, Secret::new(text)))
     }
@@ -244,6 +281,7 @@ mod tests {
             name: "t".to_owned(),
             role: Role::Viewer,
             app: None,
+            account: None,
             expires_at: None,
             hint: String::new(),
         };

@@ -1,6 +1,7 @@
 //! What an exchange with an endpoint means.
 
 use egress::{Exchange, FailureKind, Phase, retry_after};
+use model::endpoint::Format;
 use model::retry::Outcome;
 use model::time::Timestamp;
 
@@ -26,21 +27,25 @@ pub enum Health {
     Unclear,
 }
 
-/// Reads an exchange. Only a 2xx whose body was read counts; a redirect is a failure like any other.
-pub fn classify(exchange: &Exchange, now: Timestamp) -> Verdict {
+/// Reads an exchange. Only a 2xx whose body was read counts, of a client's webhook only 200; a redirect is a failure like any
+/// other.
+pub fn classify(exchange: &Exchange, format: Format, now: Timestamp) -> Verdict {
+    let is_client = format == Format::Client;
     let retry = |after, cause| Outcome::Retry { after, cause };
     match &exchange.result {
-        Ok(answer) if (200..300).contains(&answer.status) => match &answer.cut {
-            None => Verdict { outcome: Outcome::Done, endpoint: Health::Works },
-            Some(cut) => Verdict {
-                outcome: retry(
-                    None,
-                    format!("answered {} but its body broke off: {}", answer.status, cut.words),
-                ),
-                endpoint: Health::Fails,
-            },
-        },
-        Ok(answer) if answer.status == 410 => Verdict {
+        Ok(answer) if answer.status == 200 || !is_client && (201..300).contains(&answer.status) => {
+            match &answer.cut {
+                None => Verdict { outcome: Outcome::Done, endpoint: Health::Works },
+                Some(cut) => Verdict {
+                    outcome: retry(
+                        None,
+                        format!("answered {} but its body broke off: {}", answer.status, cut.words),
+                    ),
+                    endpoint: Health::Fails,
+                },
+            }
+        }
+        Ok(answer) if answer.status == 410 && !is_client => Verdict {
             outcome: retry(None, "answered 410: the endpoint is gone and was disabled".to_owned()),
             endpoint: Health::Gone,
         },
@@ -85,7 +90,7 @@ mod tests {
     }
 
     fn verdict(exchange: &Exchange) -> (bool, Health) {
-        let verdict = classify(exchange, Timestamp::from_secs(0));
+        let verdict = classify(exchange, Format::Standard, Timestamp::from_secs(0));
         (verdict.outcome == Outcome::Done, verdict.endpoint)
     }
 
@@ -102,8 +107,18 @@ mod tests {
     }
 
     #[test]
+    fn a_clients_webhook_takes_with_200_alone() {
+        for (status, is_taken) in [(200, true), (201, false), (204, false), (410, false), (500, false)] {
+            let verdict = classify(&answered(status, None, false), Format::Client, Timestamp::from_secs(0));
+            assert_eq!(verdict.outcome == Outcome::Done, is_taken, "{status}");
+            assert_ne!(verdict.endpoint, Health::Gone, "{status}");
+        }
+    }
+
+    #[test]
     fn what_the_receiver_asks_for_is_passed_on() {
-        let outcome = classify(&answered(503, Some("120"), false), Timestamp::from_secs(0)).outcome;
+        let outcome =
+            classify(&answered(503, Some("120"), false), Format::Standard, Timestamp::from_secs(0)).outcome;
         assert!(
             matches!(outcome, Outcome::Retry { after: Some(wait), .. } if wait == Duration::from_secs(120))
         );

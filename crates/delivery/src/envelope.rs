@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use model::event::Event;
-use platforms::registry;
+use platforms::{registry, whatsapp_onpremises};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use store::claims::{Claimed, Original};
@@ -79,4 +79,14 @@ fn data(event: &Event, original: Option<&Original>, platform: Option<&str>) -> B
         Err(_) => serde_json::value::to_raw_value(&serde_json::json!({ "base64": BASE64.encode(&bytes) })),
     };
     made.expect("text and a map of text can be written as JSON")
+}
+
+/// The body of a `client` delivery, or why there can be none.
+pub fn client(claimed: &Claimed) -> Result<Bytes, String> {
+    let event = &claimed.event;
+    let content = event.content.as_deref().unwrap_or_default();
+    let told = whatsapp_onpremises::tell::tell(&event.event_type, event.occurred_at, content);
+    told.map(Bytes::from).ok_or_else(|| {
+        format!("the on-premises client has no shape for {}: subscribe to others", event.event_type)
+    })
 }

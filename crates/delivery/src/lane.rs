@@ -88,11 +88,19 @@ impl DeliveryLane {
                 headers: Vec::new(),
             },
             Format::Platform => original::pass_on(claimed, &routing, now)?,
+            Format::Client => PassedOn {
+                body: envelope::client(claimed)?,
+                content_type: "application/json".to_owned(),
+                headers: Vec::new(),
+            },
         };
         let mut headers = endpoint.headers.clone();
         headers.push(("content-type".to_owned(), content_type));
         headers.push(("user-agent".to_owned(), self.user_agent.clone()));
-        headers.extend(signature::headers(&endpoint.keys, &claimed.event.id.to_string(), now, &body));
+        // The webhook of a number has no key: its protocol knows no signature.
+        if !endpoint.keys.is_empty() {
+            headers.extend(signature::headers(&endpoint.keys, &claimed.event.id.to_string(), now, &body));
+        }
         Ok(Request {
             on_behalf_of: endpoint.app,
             method: Method::POST,
@@ -274,7 +282,7 @@ impl Lane for DeliveryLane {
         let exchange = self.egress.exchange(request, limits).await;
         self.metrics.exchanged(exchange.phases.total);
         let ended = self.now();
-        let verdict = classify(&exchange, ended);
+        let verdict = classify(&exchange, claimed.endpoint.format, ended);
         let attempt = self.attempt_of(claimed, id, &exchange, &verdict.outcome);
         let jitter = Jitter((self.spread)());
         let next = match verdict.endpoint {

@@ -1,6 +1,6 @@
 //! Who may do what: apps, tokens and their roles.
 
-use crate::id::{AppId, TokenId};
+use crate::id::{AccountId, AppId, TokenId};
 use crate::time::Timestamp;
 
 /// The owner of endpoints: you, or one of your customers.
@@ -12,7 +12,7 @@ pub struct App {
     pub name: String,
 }
 
-/// What a token may do. Each role may do less than the one before, but for `Sender`, which may only send.
+/// What a token may do. Each role may do less than the one before, but for `Sender`, which may only send, and `Number`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {
     /// Everything.
@@ -23,11 +23,13 @@ pub enum Role {
     Viewer,
     /// Sending messages and publishing events.
     Sender,
+    /// Speaking for one account through the per-number API, and nothing else.
+    Number,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Role; 4] = [Role::Admin, Role::Operator, Role::Viewer, Role::Sender];
+    pub const ALL: [Role; 5] = [Role::Admin, Role::Operator, Role::Viewer, Role::Sender, Role::Number];
 
     /// The name in the API.
     pub fn as_str(self) -> &'static str {
@@ -36,6 +38,7 @@ impl Role {
             Role::Operator => "operator",
             Role::Viewer => "viewer",
             Role::Sender => "sender",
+            Role::Number => "number",
         }
     }
 
@@ -56,6 +59,8 @@ pub struct Token {
     pub role: Role,
     /// The one app it may touch; all when absent.
     pub app: Option<AppId>,
+    /// The one account it speaks for, of role [`Role::Number`].
+    pub account: Option<AccountId>,
     /// When it stops working.
     pub expires_at: Option<Timestamp>,
     /// The last characters of its text, to tell tokens apart.

@@ -88,6 +88,8 @@ pub enum Format {
     Standard,
     /// The original bytes, signed in the platform's scheme with the endpoint's secret.
     Platform,
+    /// The shape of WhatsApp's on-premises client, whatever platform an event came from; only exactly 200 counts.
+    Client,
 }
 
 /// How deliveries of an endpoint stay in order.
@@ -121,13 +123,14 @@ pub enum EndpointState {
 
 impl Format {
     /// Every format.
-    pub const ALL: [Format; 2] = [Format::Standard, Format::Platform];
+    pub const ALL: [Format; 3] = [Format::Standard, Format::Platform, Format::Client];
 
     /// The name in the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Format::Standard => "standard",
             Format::Platform => "platform",
+            Format::Client => "client",
         }
     }
 

@@ -7,7 +7,7 @@ use crate::time::Timestamp;
 /// The longest wait a receiver may ask for.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3600);
 /// The most retries a schedule may hold.
-pub const RETRIES_MAX: usize = 50;
+pub const RETRIES_MAX: usize = 300;
 
 /// The waits between attempts, in order; when they are used up the work is dead.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -62,6 +62,18 @@ pub enum Next {
 }
 
 impl RetryPolicy {
+    /// Waits that grow by a step each time up to the longest, for so long in all: as WhatsApp's on-premises client does
+    /// (platforms.md 2.4).
+    pub fn linear(step: Duration, longest: Duration, in_all: Duration) -> RetryPolicy {
+        let (mut waits, mut waited) = (Vec::new(), Duration::ZERO);
+        while waited < in_all && waits.len() < RETRIES_MAX {
+            let wait = (step * (waits.len() as u32 + 1)).min(longest);
+            waits.push(wait);
+            waited += wait;
+        }
+        RetryPolicy { waits }
+    }
+
     /// The example schedule of Standard Webhooks: nine retries over about 75 hours.
     pub fn standard() -> RetryPolicy {
         let minutes = [0, 5, 30, 120, 300, 600, 840, 1200, 1440];

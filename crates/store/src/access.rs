@@ -73,8 +73,8 @@ impl Access<'_> {
 
     /// Stores a token by the hash of its text.
     pub async fn save_token(&self, token: Token, hash: Vec<u8>) -> Result<(), Error> {
-        let sql = "INSERT INTO tokens (id, app, role, name, hint, expires_at, token_hash)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let sql = "INSERT INTO tokens (id, app, role, name, hint, expires_at, token_hash, account)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
         let args = vec![
             token.id.into(),
             Value::from(token.app),
@@ -83,19 +83,20 @@ impl Access<'_> {
             token.hint.into(),
             Value::from(token.expires_at),
             hash.into(),
+            Value::from(token.account),
         ];
         self.act(sql, args).await.map(|_| ())
     }
 
     /// The token whose text has this hash, expired or not.
     pub async fn token(&self, hash: Vec<u8>) -> Result<Option<Token>, Error> {
-        let sql = "SELECT id, app, role, name, hint, expires_at FROM tokens WHERE token_hash = ?1";
+        let sql = "SELECT id, app, role, name, hint, expires_at, account FROM tokens WHERE token_hash = ?1";
         self.query(sql, vec![hash.into()]).await?.first().map(token).transpose()
     }
 
     /// Every token, oldest first.
     pub async fn tokens(&self) -> Result<Vec<Token>, Error> {
-        let sql = "SELECT id, app, role, name, hint, expires_at FROM tokens ORDER BY id";
+        let sql = "SELECT id, app, role, name, hint, expires_at, account FROM tokens ORDER BY id";
         self.query(sql, Vec::new()).await?.iter().map(token).collect()
     }
 
@@ -217,5 +218,6 @@ fn token(row: &Row) -> Result<Token, Error> {
         name: row.text(3)?.to_owned(),
         hint: row.text(4)?.to_owned(),
         expires_at: row.opt_time(5)?,
+        account: row.opt_id(6)?,
     })
 }

@@ -27,6 +27,12 @@ const STEPS: &[Step] = &[
         sqlite: include_str!("../migrations/sqlite/0002_watches.sql"),
         postgres: include_str!("../migrations/postgres/0002_watches.sql"),
     },
+    Step {
+        version: 3,
+        name: "0003_number_keys",
+        sqlite: include_str!("../migrations/sqlite/0003_number_keys.sql"),
+        postgres: include_str!("../migrations/postgres/0003_number_keys.sql"),
+    },
 ];
 
 /// Any number, as long as every node uses the same one.

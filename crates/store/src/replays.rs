@@ -206,6 +206,7 @@ async fn obstacles(tx: &mut Tx, pairs: &[Pair]) -> Result<Vec<Option<Replayed>>,
         let (content, body) = (has(0)?, has(1)?);
         let is_kept = match format {
             Format::Standard => content.or(body).is_some(),
+            Format::Client => content.is_some(),
             Format::Platform => body.is_some(),
         };
         Ok((!is_kept).then_some(Replayed::ContentRemoved))

@@ -123,3 +123,23 @@ pub(crate) async fn update(
     let change = AccountChange { app: id_if(change.app.as_deref(), "app")?, name: change.name };
     Ok(Tagged::of(control.accounts().update(&actor, id, &expected, change).await?, AccountView::of))
 }
+
+/// The key of a number, for the per-number API.
+#[derive(Serialize, ToSchema)]
+#[schema(as = NumberKey)]
+pub(crate) struct NumberKeyView {
+    /// The account it speaks for.
+    account: String,
+    /// The key; shown this once, and absent when the same is answered again under an idempotency key.
+    #[schema(required = false)]
+    token: String,
+}
+
+pub(crate) async fn renew_key(
+    State(control): State<Control>,
+    Caller(actor): Caller,
+    Named(id): Named<kind::Account>,
+) -> Result<Json<NumberKeyView>, Problem> {
+    let key = control.numbers().renew_key(&actor, id).await?;
+    Ok(Json(NumberKeyView { account: id.to_string(), token: key.expose().to_owned() }))
+}

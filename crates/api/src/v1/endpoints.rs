@@ -120,7 +120,7 @@ impl Schedule {
         };
         RetryPolicy::parse(&text).ok_or_else(|| {
             let words =
-                Words::new("at most 50 waits such as 5s,5m,30m", "como máximo 50 esperas como 5s,5m,30m");
+                Words::new("at most 300 waits such as 5s,5m,30m", "como máximo 300 esperas como 5s,5m,30m");
             Problem::invalid("retry", words)
         })
     }

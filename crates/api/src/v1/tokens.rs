@@ -22,10 +22,12 @@ pub(crate) struct TokenView {
     id: String,
     /// What people call it.
     name: String,
-    /// `admin`, `operator`, `viewer` or `sender`.
+    /// `admin`, `operator`, `viewer`, `sender`, or `number` for the key of an account.
     role: String,
     /// The one app it may touch; all when absent.
     app: Option<String>,
+    /// The one account it speaks for, of role `number`.
+    account: Option<String>,
     /// When it stops working.
     expires_at: Option<String>,
     /// The last characters of its text.
@@ -40,6 +42,7 @@ impl TokenView {
             id: token.id.to_string(),
             role: token.role.as_str().to_owned(),
             app: token.app.map(|id| id.to_string()),
+            account: token.account.map(|id| id.to_string()),
             expires_at: token.expires_at.map(|at| at.to_string()),
             created_at: token.id.made_at().to_string(),
             name: token.name,

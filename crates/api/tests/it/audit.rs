@@ -118,6 +118,7 @@ async fn configure(acts: &mut Acts<'_>) -> (String, String) {
     let new = json!({ "source": source, "address": "900" });
     let account = text(&acts.act(("POST", "/v1/accounts"), ("", "account.create"), new).await, "id");
     acts.act(("PATCH", "/v1/accounts/{id}"), (&account, "account.update"), renamed.clone()).await;
+    acts.act(("POST", "/v1/accounts/{id}/key"), (&account, "account.key"), Value::Null).await;
 
     let refused = acts.scene.whatsapp_message(&source, APP_SECRET, "200", "wamid.0").await;
     let receipt = refused.receipt.expect("a receipt").to_string();

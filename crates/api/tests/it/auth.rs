@@ -42,7 +42,12 @@ fn id_for(path: &str) -> &'static str {
 fn allowed(method: &str, path: &str) -> &'static [&'static str] {
     let is = |end: &str| path.ends_with(end);
     match (method, path) {
-        (_, path) if path.starts_with("/v1/tokens") || is("/rotate-secret") || path == "/v1/audit" => {
+        (_, path)
+            if path.starts_with("/v1/tokens")
+                || is("/rotate-secret")
+                || is("/key")
+                || path == "/v1/audit" =>
+        {
             &["admin"]
         }
         (
@@ -56,6 +61,38 @@ fn allowed(method: &str, path: &str) -> &'static [&'static str] {
         ("GET", _) => &["admin", "operator", "viewer"],
         _ => &["admin", "operator"],
     }
+}
+
+#[tokio::test]
+async fn the_key_of_a_number_passes_no_route_of_ours_and_nobody_else_those_of_the_number() {
+    let scene = Scene::new().await;
+    let secrets = json!([{ "role": "credential", "secret": "c" }]);
+    let source = json!({ "platform": "telegram", "name": "bot", "secrets": secrets });
+    let source = text(&scene.post("/v1/sources", source).await.ok(), "id");
+    let account = json!({ "source": source, "address": "42" });
+    let account = text(&scene.post("/v1/accounts", account).await.ok(), "id");
+    let key = text(&scene.post(&format!("/v1/accounts/{account}/key"), json!({})).await.ok(), "token");
+    for (method, path) in routes() {
+        let answer = scene.ask(&method, &path.replace("{id}", id_for(&path)), &key, &json!({})).await;
+        assert_eq!(answer.status, 403, "{method} {path}: {}", answer.body);
+    }
+    for role in ["admin", "operator", "viewer", "sender"] {
+        let token = scene.token(role, None).await;
+        for path in ["/waba/v1/configs/webhook", "/waba/v1/contacts", "/waba/v1/messages"] {
+            let answer = scene.ask("POST", path, &token, &json!({})).await;
+            assert_eq!(
+                (answer.status, &answer.body["errors"][0]["code"]),
+                (403, &json!(1005)),
+                "{role} {path}"
+            );
+        }
+    }
+    let made = scene.post("/v1/tokens", json!({ "name": "n", "role": "number" })).await;
+    assert_eq!(made.status, 422, "{}", made.body);
+    let odd = scene.ask("POST", "/waba/v1/nothing", &key, &json!({})).await;
+    assert_eq!((odd.status, &odd.body["errors"][0]["code"]), (404, &json!(1006)));
+    let bad = scene.ask("POST", "/waba/v1/configs/webhook", &key, &json!({ "url": "ftp://x" })).await;
+    assert_eq!((bad.status, &bad.body["meta"]["http_code"]), (422, &json!(422)), "{}", bad.body);
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ mod disk;
 mod doors;
 mod incoming;
 mod newcomer;
+mod numbers;
 mod oracles;
 mod platforms;
 mod reference;

@@ -3,6 +3,7 @@
 
 pub(crate) mod register;
 pub(crate) mod send;
+pub mod tell;
 #[cfg(test)]
 mod tests;
 

@@ -61,6 +61,7 @@ async fn a_token_is_found_by_its_hash_until_it_is_revoked() {
             name: "laptop".to_owned(),
             role: Role::Operator,
             app: Some(scene.app()),
+            account: None,
             expires_at: Some(scene.now().plus(Duration::from_secs(60))),
             hint: "x7Qa".to_owned(),
         };

@@ -269,6 +269,7 @@ async fn saving_and_removing_what_is_configured_happens_or_does_not() {
             name: "laptop".to_owned(),
             role: model::access::Role::Admin,
             app: None,
+            account: None,
             expires_at: None,
             hint: "x".to_owned(),
         };
