@@ -6,6 +6,7 @@ mod bot;
 mod faults;
 mod graph;
 mod replies;
+mod senders;
 mod webhooks;
 
 use std::time::Duration;
