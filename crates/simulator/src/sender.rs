@@ -85,9 +85,10 @@ impl Sender {
         self.role
     }
 
-    /// What the source must hold under that role: the secret itself, or the public half of it.
-    pub fn held(&self) -> Option<&Secret> {
-        self.source.secrets.iter().find(|held| held.role == self.role).map(|held| &held.key.secret)
+    /// The public half of the secret, where only that is for the source.
+    pub fn public_key(&self) -> Option<&Secret> {
+        let mut held = self.source.secrets.iter().filter(|_| scheme::has_a_public_key(self.platform.kind()));
+        held.find(|held| held.role == self.role).map(|held| &held.key.secret)
     }
 
     /// The same sender with a secret that is not the source's.

@@ -16,4 +16,5 @@ mod oracles;
 mod platforms;
 mod reference;
 mod storage;
+mod trigger;
 mod vendors;

@@ -33,11 +33,16 @@ pub(super) fn settings(platform: &str, told: Settings) -> Settings {
     Settings::new(usual.into_iter().chain(told).collect())
 }
 
+/// Whether a source holds the public half of the secret only.
+pub(super) fn has_a_public_key(platform: &str) -> bool {
+    platform == DISCORD
+}
+
 /// What a source must hold of a secret: all of it, or the public half of a key pair.
 pub(super) fn held(platform: &str, secret: &Secret) -> Result<Secret, Unfit> {
-    match platform {
-        DISCORD => Ok(Secret::new(hex::encode(pair(secret)?.public_key().as_ref()))),
-        _ => Ok(secret.clone()),
+    match has_a_public_key(platform) {
+        true => Ok(Secret::new(hex::encode(pair(secret)?.public_key().as_ref()))),
+        false => Ok(secret.clone()),
     }
 }
 
