@@ -120,9 +120,15 @@ pub struct TriggerArgs {
     /// times.
     #[arg(long, value_name = "PATH=VALUE", value_parser = key_value)]
     pub set: Vec<(String, String)>,
+    /// Where it happens: the number or id of one of your accounts.
+    #[arg(long, value_name = "ID")]
+    pub account: Option<String>,
     /// Who has done it: a number, or an id of the platform's.
     #[arg(long, value_name = "ID")]
     pub contact: Option<String>,
+    /// The message that it is about, as the platform names it: of a status, a reaction, a reply.
+    #[arg(long, value_name = "ID")]
+    pub about: Option<String>,
     /// What is said, where something is.
     #[arg(long, value_name = "WORDS")]
     pub text: Option<String>,

@@ -91,7 +91,7 @@ impl Words {
             self.pick("BECOMES", "SE CONVIERTE EN"),
             self.pick("SECRET", "SECRETO"),
         ];
-        self.paint(1, &format!("{:<32} {:<44} {}", names[0], names[1], names[2]))
+        self.paint(1, &format!("{:<30} {:<48} {}", names[0], names[1], names[2]))
     }
 
     /// There is no such sample; these are near.
@@ -115,7 +115,7 @@ impl Words {
             None => self.paint(31, "---"),
         };
         let said = if answered.is_acknowledged() { "" } else { answered.words.as_str() };
-        let line = format!("{number:>5}  {name:<32} {status}  {took:>8.1} ms  {again} {said}");
+        let line = format!("{number:>5}  {name:<30} {status}  {took:>8.1} ms  {again} {said}");
         line.trim_end().to_owned()
     }
 

@@ -8,6 +8,7 @@ pub mod bot;
 mod call;
 pub mod chats;
 mod log;
+mod owed;
 mod reply;
 pub mod sender;
 mod server;

@@ -80,6 +80,11 @@ impl Sender {
         Err(Unfit(refusal))
     }
 
+    /// The platform's name in the registry.
+    pub fn platform(&self) -> &'static str {
+        self.platform.kind()
+    }
+
     /// What the secret is for, as the source calls it.
     pub fn role(&self) -> SecretRole {
         self.role

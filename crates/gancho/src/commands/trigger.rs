@@ -92,11 +92,16 @@ fn sender(args: &TriggerArgs, platform: &str) -> anyhow::Result<Sender> {
 
 fn request(args: &TriggerArgs, sender: &Sender, sample: &Sample, serial: u64) -> anyhow::Result<Request> {
     let mut filling = Filling::of(serial, Clock::System.now());
-    filling.contact.clone_from(&args.contact);
-    filling.set.clone_from(&args.set);
     if let Some(text) = &args.text {
         filling.text.clone_from(text);
     }
+    let filling = Filling {
+        account: args.account.clone(),
+        contact: args.contact.clone(),
+        about: args.about.clone(),
+        set: args.set.clone(),
+        ..filling
+    };
     Ok(sender.request(sample, &filling, &args.to)?)
 }
 
@@ -173,7 +178,7 @@ fn list(args: &TriggerArgs, words: &Words) -> anyhow::Result<()> {
         let becomes = sender.becomes(&request, now)?;
         match args.json {
             true => println!("{}", json!({ "event": name, "becomes": becomes, "secret": role })),
-            false => println!("{name:<32} {:<44} {role}", becomes.join(" ")),
+            false => println!("{name:<30} {:<48} {role}", becomes.join(" ")),
         }
     }
     Ok(())

@@ -18,9 +18,9 @@ use simulator::{Chats, Sender};
 use store::Store;
 use testkit::place::{Engine, Place};
 use testkit::process::{ADMIN_TOKEN, Gancho, free_address};
-use testkit::receiver::{Manner, Receiver};
+use testkit::receiver::{Came, Manner, Receiver};
 use testkit::scene::{Scene, open};
-use testkit::sender::{client, send};
+use testkit::sender::{client, get, send};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// What the platforms' APIs want to be shown; a bot's token begins with its number.
@@ -43,6 +43,16 @@ const PLATFORMS: [&str; 11] = [
 ];
 /// Those whose requests show a text, which proves who sends and not what.
 const SHOWING: [&str; 3] = ["telegram", "wati", "whatsapp_onpremises"];
+/// How far each platform tells that a message came. The others tell nothing, and Messenger not which messages were read.
+const STEPS: [(&str, &[&str]); 7] = [
+    ("messenger", &["delivered"]),
+    ("instagram", &["read"]),
+    ("wati", &["delivered", "read"]),
+    ("viber", &["delivered", "read"]),
+    ("twilio", &["sent", "delivered", "read"]),
+    ("whatsapp_onpremises", &["sent", "delivered", "read"]),
+    ("dialog360", &["sent", "delivered", "read"]),
+];
 /// Twilio's name of the account, and the host that it calls.
 const ACCOUNT_SID: &str = "AC0123456789abcdef0123456789abcdef";
 const ORIGIN: &str = "https://gw.example";
@@ -95,8 +105,13 @@ async fn a_conversation_on_each_platform_goes_through_in_order_and_is_answered()
                 (1..=MESSAGES).map(|n| format!("\"{}\"", said(platform, n))).collect();
             assert_eq!(texts, expected, "{platform}: once, in order");
         }
+        for (platform, id) in &sources {
+            chats.webhooks_to(&format!("http://{address}/in/{id}"), sender(platform)?, Clock::System)?;
+        }
         chats.limit(2);
         answer_all(&gancho, &receiver, &chats).await?;
+        hear_of_all(&gancho, &receiver, &chats).await?;
+        part(&receiver, &chats).await?;
         anyhow::ensure!(gancho.stop().await?, "it ends well");
     }
     Ok(())
@@ -150,6 +165,51 @@ async fn answer_all(gancho: &Gancho, receiver: &Receiver, chats: &Chats) -> anyh
     let told =
         receiver.wait(PATIENCE, |came| enough(came.iter().filter(|one| accepted(&one.body)).count())).await;
     assert!(told, "each answer was taken, and is told so");
+    Ok(())
+}
+
+/// Each answer is told of as far as its platform tells of it, once, and its message says how far it came.
+async fn hear_of_all(gancho: &Gancho, receiver: &Receiver, chats: &Chats) -> anyhow::Result<()> {
+    chats.settled().await;
+    let mut expected: Vec<(String, String)> = STEPS
+        .iter()
+        .flat_map(|(platform, steps)| {
+            steps.iter().map(|step| (platform.to_string(), format!("message.{step}")))
+        })
+        .collect();
+    expected.sort();
+    let told = |came: &[Came]| {
+        let bodies = came.iter().filter_map(|came| serde_json::from_slice::<Value>(&came.body).ok());
+        let steps = bodies.filter(|body| {
+            body["data"]["status"]["state"] != "accepted" && !body["data"]["status"].is_null()
+        });
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        steps.map(|body| (text(&body["context"]["platform"]), text(&body["type"]))).collect::<Vec<_>>()
+    };
+    receiver.wait(PATIENCE, |came| told(came).len() >= expected.len()).await;
+    let mut heard = told(&receiver.came());
+    heard.sort();
+    assert_eq!(heard, expected);
+    let bearer = format!("Bearer {ADMIN_TOKEN}");
+    let url = format!("http://{}/v1/messages", gancho.address);
+    let listed = get(&url, &[("authorization", bearer.as_str())]).await?;
+    let listed: Value = serde_json::from_slice(&listed.body)?;
+    let messages = listed["data"].as_array().cloned().unwrap_or_default();
+    let came = |state: &str| messages.iter().filter(|message| message["message_state"] == state).count();
+    assert_eq!((came("accepted"), came("delivered"), came("read")), (4, 1, 6), "{listed}");
+    Ok(())
+}
+
+/// Every customer says goodbye, and is heard.
+async fn part(receiver: &Receiver, chats: &Chats) -> anyhow::Result<()> {
+    for platform in PLATFORMS {
+        let customer = chats.customer(platform, "Ana").context("the platform knows where webhooks go")?;
+        let answered = customer.says("adiós").await?;
+        assert!(answered.is_acknowledged(), "{platform}: {answered:?}");
+    }
+    let is_goodbye = |came: &&Came| String::from_utf8_lossy(&came.body).contains("adiós");
+    let all = |came: &[Came]| came.iter().filter(is_goodbye).count() >= PLATFORMS.len();
+    assert!(receiver.wait(PATIENCE, all).await, "every goodbye arrived");
     Ok(())
 }
 

@@ -91,6 +91,15 @@ fn refused(platform: &str, url: &str) -> anyhow::Result<()> {
     let sample = Sample::of(platform).next().expect("each platform has samples").name();
     let output = run(&[&sample, "--to", url, "--wrong-signature"])?;
     anyhow::ensure!(output.status.success(), "{sample}: {}", String::from_utf8_lossy(&output.stdout));
+    let output = trigger(&[&sample, "--to", url], &SECRET.replace('0', "f"))?;
+    anyhow::ensure!(!output.status.success(), "{sample}: that is not the secret");
+    let said = String::from_utf8(output.stdout)?;
+    let asks = if platform == "discord" {
+        "la fuente debe tener esto"
+    } else {
+        "el secreto no es el que la fuente tiene"
+    };
+    assert!(said.contains("401") && said.contains(asks), "{said}");
     let output = run(&[&sample, "--to", &format!("{url}0")])?;
     anyhow::ensure!(!output.status.success(), "{sample}: there is no such source");
     let said = String::from_utf8(output.stdout)?;
@@ -99,8 +108,12 @@ fn refused(platform: &str, url: &str) -> anyhow::Result<()> {
 }
 
 fn run(args: &[&str]) -> anyhow::Result<Output> {
+    trigger(args, SECRET)
+}
+
+fn trigger(args: &[&str], secret: &str) -> anyhow::Result<Output> {
     let mut command = Command::new(BINARY);
-    command.arg("trigger").args(args).env("GANCHO_TRIGGER_SECRET", SECRET).env("GANCHO_LANGUAGE", "es");
+    command.arg("trigger").args(args).env("GANCHO_TRIGGER_SECRET", secret).env("GANCHO_LANGUAGE", "es");
     Ok(command.output()?)
 }
 

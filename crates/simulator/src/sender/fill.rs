@@ -1,8 +1,8 @@
 //! Filling a sample: what is different each time, and what somebody wants otherwise.
 //!
 //! A sample's file has `headers`, if the platform has any of its own, and `json` or `form`. In its texts `{id}` and `{number}` are
-//! new each time, `{seconds}`, `{micros}`, `{millis}` and `{iso}` tell the time, `{contact}`, `{name}` and `{text}` who says what.
-//! A text that begins with `=` becomes a number. Some platforms tell two events apart by nothing but the time: what is smaller
+//! new each time, `{seconds}`, `{micros}`, `{millis}` and `{iso}` tell the time, `{account}`, `{contact}`, `{name}` and `{text}` who says
+//! what to whom. `{about|…}` is the message that an event is about, or what stands after the line where none is named. A text that begins with `=` becomes a number. Some platforms tell two events apart by nothing but the time: what is smaller
 //! than a second of it is made of the serial.
 
 use bytes::Bytes;
@@ -21,6 +21,10 @@ pub struct Filling {
     pub serial: u64,
     /// The present, which is also when it is signed.
     pub now: Timestamp,
+    /// Where it happened: a number or an id of the shop's; the sample's own account where none is named.
+    pub account: Option<String>,
+    /// The message that it is about, where it is about one; another one each time, or any, where none is named.
+    pub about: Option<String>,
     /// Who has done it: a number, or an id of the platform's; the sample's own contact where nobody is named.
     pub contact: Option<String>,
     /// The contact's name.
@@ -35,7 +39,7 @@ impl Filling {
     /// What Ana says, new with each serial.
     pub fn of(serial: u64, now: Timestamp) -> Filling {
         let (name, text) = ("Ana".to_owned(), "Hola, ¿está abierto?".to_owned());
-        Filling { serial, now, contact: None, name, text, set: Vec::new() }
+        Filling { serial, now, account: None, about: None, contact: None, name, text, set: Vec::new() }
     }
 
     /// The id that is new with each serial.
@@ -82,25 +86,31 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// The names of places and what goes there. What people say comes last, so that nothing is looked for in it.
-struct Places([(&'static str, String); 9]);
+/// What goes where.
+struct Places {
+    about: Option<String>,
+    /// The names of places and what goes there. What people say comes last, so that nothing is looked for in it.
+    named: [(&'static str, String); 10],
+}
 
 impl Places {
     fn of(sample: &Sample, filling: &Filling) -> Places {
         let number = filling.serial & NUMBER_MAX;
         let seconds = filling.now.as_secs();
         let millis = seconds * 1000 + (number % 1000) as i64;
-        Places([
+        let named = [
             ("{id}", filling.id()),
             ("{number}", number.to_string()),
             ("{seconds}", seconds.to_string()),
             ("{micros}", format!("{:06}", number % 1_000_000)),
             ("{millis}", millis.to_string()),
             ("{iso}", Timestamp::from_millis(millis).to_string()),
+            ("{account}", filling.account.clone().unwrap_or_else(|| sample.account.to_owned())),
             ("{contact}", filling.contact.clone().unwrap_or_else(|| sample.contact.to_owned())),
             ("{name}", filling.name.clone()),
             ("{text}", filling.text.clone()),
-        ])
+        ];
+        Places { about: filling.about.clone(), named }
     }
 
     fn fill(&self, template: &Value) -> Result<Value, Unfit> {
@@ -118,7 +128,15 @@ impl Places {
     }
 
     fn text(&self, template: &str) -> String {
-        self.0.iter().fold(template.to_owned(), |text, (place, filling)| text.replace(place, filling))
+        let (template, about) = match template.strip_prefix("{about|").and_then(|rest| rest.strip_suffix('}'))
+        {
+            Some(usual) => (usual, self.about.clone()),
+            None => (template, None),
+        };
+        let filled = || {
+            self.named.iter().fold(template.to_owned(), |text, (place, filling)| text.replace(place, filling))
+        };
+        about.unwrap_or_else(filled)
     }
 
     fn number(&self, template: &str) -> Result<Value, Unfit> {
@@ -186,6 +204,16 @@ mod tests {
         assert_eq!(body["message"]["date"], 1_700_000_000);
         assert_eq!(body["message"]["text"], "=1 {id} \"");
         assert_eq!(body["message"]["from"]["first_name"], "Ana");
+    }
+
+    #[test]
+    fn an_event_is_about_the_message_that_is_named_or_about_another_each_time() {
+        let id = |told: &Filling| {
+            let body = body("whatsapp.delivered", told).expect("filled");
+            body["entry"][0]["changes"][0]["value"]["statuses"][0]["id"].clone()
+        };
+        assert_eq!(id(&filling(&[])), "wamid.0000000000000007");
+        assert_eq!(id(&Filling { about: Some("wamid.{id}".to_owned()), ..filling(&[]) }), "wamid.{id}");
     }
 
     #[test]

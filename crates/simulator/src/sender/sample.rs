@@ -9,6 +9,8 @@ pub struct Sample {
     pub platform: &'static str,
     /// What it tells of.
     pub event: &'static str,
+    /// Where it happens, unless another account is named; empty where the platform does not say.
+    pub account: &'static str,
     /// Who has done it, unless somebody else is named.
     pub contact: &'static str,
     /// Its file.
@@ -38,7 +40,7 @@ impl Sample {
     }
 
     fn on(shelf: &'static Shelf) -> impl Iterator<Item = Sample> {
-        let Shelf { platform, contact, samples } = shelf;
-        samples.iter().map(|(event, file)| Sample { platform, event, contact, file })
+        let Shelf { platform, account, contact, samples } = shelf;
+        samples.iter().map(|(event, file)| Sample { platform, event, account, contact, file })
     }
 }

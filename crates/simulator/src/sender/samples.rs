@@ -4,6 +4,8 @@
 pub(super) struct Shelf {
     /// The platform's name in the registry.
     pub(super) platform: &'static str,
+    /// The shop's account; empty where the platform does not say which it is.
+    pub(super) account: &'static str,
     /// Who has done what the samples tell, unless somebody else is named.
     pub(super) contact: &'static str,
     /// The names of the events, and the files that tell of them.
@@ -12,24 +14,39 @@ pub(super) struct Shelf {
 
 /// Every platform, in the order of the registry.
 pub(super) const SHELVES: &[Shelf] = &[
-    Shelf { platform: "whatsapp", contact: "15551112222", samples: WHATSAPP },
-    Shelf { platform: "whatsapp_onpremises", contact: "15551112222", samples: WHATSAPP_ONPREMISES },
-    Shelf { platform: "dialog360", contact: "15551112222", samples: DIALOG360 },
-    Shelf { platform: "whatzme", contact: "15551112222", samples: WHATZME },
-    Shelf { platform: "generic", contact: "ana", samples: GENERIC },
-    Shelf { platform: "standard_webhooks", contact: "cus_ana", samples: STANDARD_WEBHOOKS },
-    Shelf { platform: "telegram", contact: "42", samples: TELEGRAM },
-    Shelf { platform: "messenger", contact: "5550001", samples: MESSENGER },
-    Shelf { platform: "instagram", contact: "900", samples: INSTAGRAM },
-    Shelf { platform: "discord", contact: "55", samples: DISCORD },
-    Shelf { platform: "wati", contact: "15551112222", samples: WATI },
-    Shelf { platform: "line", contact: "U1234567890abcdef1234567890abcdef", samples: LINE },
-    Shelf { platform: "slack", contact: "D0ANA", samples: SLACK },
-    Shelf { platform: "viber", contact: "01234567890A=", samples: VIBER },
-    Shelf { platform: "twilio", contact: "15551112222", samples: TWILIO },
-    Shelf { platform: "stripe", contact: "cus_ana", samples: STRIPE },
-    Shelf { platform: "github", contact: "ana", samples: GITHUB },
-    Shelf { platform: "shopify", contact: "ana@example.com", samples: SHOPIFY },
+    Shelf { platform: "whatsapp", account: "200000000000001", contact: "15551112222", samples: WHATSAPP },
+    Shelf {
+        platform: "whatsapp_onpremises",
+        account: "",
+        contact: "15551112222",
+        samples: WHATSAPP_ONPREMISES,
+    },
+    Shelf { platform: "dialog360", account: "200000000000001", contact: "15551112222", samples: DIALOG360 },
+    Shelf { platform: "whatzme", account: "tienda", contact: "15551112222", samples: WHATZME },
+    Shelf { platform: "generic", account: "", contact: "ana", samples: GENERIC },
+    Shelf { platform: "standard_webhooks", account: "", contact: "cus_ana", samples: STANDARD_WEBHOOKS },
+    Shelf { platform: "telegram", account: "", contact: "42", samples: TELEGRAM },
+    Shelf { platform: "messenger", account: "PAGE1", contact: "5550001", samples: MESSENGER },
+    Shelf { platform: "instagram", account: "IG1", contact: "900", samples: INSTAGRAM },
+    Shelf { platform: "discord", account: "900", contact: "55", samples: DISCORD },
+    Shelf { platform: "wati", account: "", contact: "15551112222", samples: WATI },
+    Shelf {
+        platform: "line",
+        account: "Uffffffffffffffffffffffffffffffff",
+        contact: "U1234567890abcdef1234567890abcdef",
+        samples: LINE,
+    },
+    Shelf { platform: "slack", account: "T123ABC", contact: "D0ANA", samples: SLACK },
+    Shelf { platform: "viber", account: "", contact: "01234567890A=", samples: VIBER },
+    Shelf { platform: "twilio", account: "15550002222", contact: "15551112222", samples: TWILIO },
+    Shelf { platform: "stripe", account: "", contact: "cus_ana", samples: STRIPE },
+    Shelf { platform: "github", account: "tienda/web", contact: "ana", samples: GITHUB },
+    Shelf {
+        platform: "shopify",
+        account: "tienda.myshopify.com",
+        contact: "ana@example.com",
+        samples: SHOPIFY,
+    },
 ];
 
 const WHATSAPP: &[(&str, &str)] = &[

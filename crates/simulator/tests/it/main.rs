@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics is a test that fails, in its helpers too")]
 
 mod bot;
+mod chats;
 mod faults;
 mod graph;
 mod replies;
