@@ -115,8 +115,12 @@ impl Words {
             None => self.paint(31, "---"),
         };
         let said = if answered.is_acknowledged() { "" } else { answered.words.as_str() };
-        let line = format!("{number:>5}  {name:<30} {status}  {took:>8.1} ms  {again} {said}");
-        line.trim_end().to_owned()
+        let line = format!("{number:>5}  {name:<30} {status}  {took:>8.1} ms");
+        [line.as_str(), again, said]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join("  ")
     }
 
     /// What to do, on a line of its own.

@@ -71,7 +71,7 @@ impl Chats {
     }
 
     /// Sends a platform's webhooks to the URL of its source, through this sender, from now on: what customers write, and the statuses
-    /// of what is taken after this. Fails without threads.
+    /// of what is taken after this; Twilio's too, whether or not a call named a place for them. Fails without threads.
     pub fn webhooks_to(&self, url: &str, sender: Sender, clock: Clock) -> io::Result<()> {
         let line = Line::to(url, sender, clock)?;
         self.desk.lines().insert(line.platform(), Arc::new(line));

@@ -68,16 +68,18 @@ impl Sender {
         let platform = known.ok_or_else(|| Unfit(format!("there is no platform {platform}")))?;
         let held = scheme::held(platform.kind(), &secret)?;
         let settings = scheme::settings(platform.kind(), settings);
-        let mut refusal = String::new();
+        let mut refusals = Vec::new();
         for role in role.map_or_else(|| PROVING.to_vec(), |role| vec![role]) {
             let source = source(platform.kind(), role, &held, settings.clone());
             match platform.check(&source) {
                 Ok(()) => return Ok(Sender { platform, source, role, secret }),
-                Err(words) if role == SecretRole::Signing || refusal.is_empty() => refusal = words,
-                Err(_) => {}
+                Err(words) => refusals.push(words),
             }
         }
-        Err(Unfit(refusal))
+        // Under a role that is not the secret's, nothing is said but that one is missing.
+        let is_about_it = |words: &&String| !words.starts_with("add a secret");
+        let refusal = refusals.iter().find(is_about_it).or(refusals.first());
+        Err(Unfit(refusal.cloned().unwrap_or_default()))
     }
 
     /// The platform's name in the registry.

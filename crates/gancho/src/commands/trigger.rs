@@ -1,5 +1,7 @@
 //! Sends a sample of a platform's webhook to a running gateway, signed as the platform would.
 
+use std::io::{ErrorKind, Write};
+
 use anyhow::{Context, bail};
 use egress::FailureKind;
 use model::secret::Secret;
@@ -158,7 +160,6 @@ fn tell(args: &TriggerArgs, words: &Words, told: &Told<'_>) {
 }
 
 /// Every sample, or those of one platform, with what a gateway makes of each and which secret proves it.
-#[allow(clippy::print_stdout, reason = "what the user asked to see")]
 fn list(args: &TriggerArgs, words: &Words) -> anyhow::Result<()> {
     let asked = args.sample.as_deref();
     let is_asked =
@@ -167,19 +168,25 @@ fn list(args: &TriggerArgs, words: &Words) -> anyhow::Result<()> {
     if samples.is_empty() {
         bail!("{}", words.trigger_unknown(asked.unwrap_or_default(), &[]));
     }
-    if !args.json {
-        println!("{}", words.trigger_head());
-    }
+    let mut text = if args.json { String::new() } else { words.trigger_head() + "\n" };
     for sample in samples {
-        let sender = Sender::of(sample.platform, Secret::new(ANY_SECRET), Settings::default(), None)?;
-        let now = Clock::System.now();
-        let request = sender.request(&sample, &Filling::of(1, now), &args.to)?;
-        let (name, role) = (sample.name(), sender.role().as_str());
-        let becomes = sender.becomes(&request, now)?;
-        match args.json {
-            true => println!("{}", json!({ "event": name, "becomes": becomes, "secret": role })),
-            false => println!("{name:<30} {:<48} {role}", becomes.join(" ")),
-        }
+        text.push_str(&listed(args, &sample)?);
+        text.push('\n');
     }
-    Ok(())
+    match std::io::stdout().write_all(text.as_bytes()) {
+        // Whoever wanted the first lines only has seen them.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
+}
+
+fn listed(args: &TriggerArgs, sample: &Sample) -> anyhow::Result<String> {
+    let sender = Sender::of(sample.platform, Secret::new(ANY_SECRET), Settings::default(), None)?;
+    let now = Clock::System.now();
+    let request = sender.request(sample, &Filling::of(1, now), &args.to)?;
+    let (name, role, becomes) = (sample.name(), sender.role().as_str(), sender.becomes(&request, now)?);
+    Ok(match args.json {
+        true => json!({ "event": name, "becomes": becomes, "secret": role }).to_string(),
+        false => format!("{name:<30} {:<48} {role}", becomes.join(" ")),
+    })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use model::event::EventPattern;
@@ -161,6 +161,19 @@ fn what_can_be_triggered_is_listed_with_what_becomes_of_it() -> anyhow::Result<(
     let event =
         json!({ "event": "telegram.message", "becomes": ["message.received"], "secret": "credential" });
     assert_eq!(listed, event);
+    Ok(())
+}
+
+#[test]
+fn whoever_reads_only_the_first_lines_of_the_list_hears_no_complaint() -> anyhow::Result<()> {
+    let mut child = Command::new(BINARY)
+        .args(["trigger", "--list"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    drop(child.stdout.take());
+    let output = child.wait_with_output()?;
+    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(())
 }
 

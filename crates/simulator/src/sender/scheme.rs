@@ -1,16 +1,18 @@
 //! How each platform proves itself: as its adapter signs, and what only the platform itself can do.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use base64::engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD as BASE64URL};
 use http::Uri;
 use model::secret::Secret;
 use model::source::Settings;
+use model::time::Timestamp;
 use platforms::platform::ToSign;
 use platforms::proof::{Hash, mac};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Filling, Sender, Unfit};
 
@@ -18,6 +20,8 @@ use super::{Filling, Sender, Unfit};
 const DISCORD: &str = "discord";
 const TWILIO: &str = "twilio";
 const WATI: &str = "wati";
+/// How long a JWT is good for: as long as those of Evolution API.
+const JWT_LASTS: Duration = Duration::from_secs(600);
 
 /// How a sender that may be anybody proves itself where the source's settings do not say: as the guide's first example.
 const GENERIC: [(&str, &str); 4] =
@@ -94,8 +98,27 @@ pub(super) fn headers(
         _ => {
             let id = format!("msg_{}", filling.id());
             let what = ToSign { keys: &[&sender.secret], id: &id, body, now: filling.now };
-            Ok(sender.platform.sign(&sender.source, &what))
+            let mut headers = sender.platform.sign(&sender.source, &what);
+            headers.extend(jwt(sender, filling.now)?);
+            Ok(headers)
         }
+    }
+}
+
+/// The token of a sender that shows one of its own, which no adapter makes: with the shared key, for ten minutes.
+fn jwt(sender: &Sender, now: Timestamp) -> Result<Option<(String, String)>, Unfit> {
+    let settings = &sender.source.settings;
+    match settings.text("scheme").or(settings.text("auth")) {
+        Some("jwt_hs256") => {
+            let claims = json!({ "iat": now.as_secs(), "exp": now.plus(JWT_LASTS).as_secs() });
+            let parts = [json!({ "alg": "HS256", "typ": "JWT" }), claims];
+            let signed = parts.map(|part| BASE64URL.encode(part.to_string())).join(".");
+            let key = sender.secret.expose().as_bytes();
+            let mac = BASE64URL.encode(mac(Hash::Sha256, key, &[signed.as_bytes()]));
+            Ok(Some(("authorization".to_owned(), format!("Bearer {signed}.{mac}"))))
+        }
+        Some("jwt_rs256") => Err(Unfit("a JWT under RS256 cannot be made: only HS256".to_owned())),
+        _ => Ok(None),
     }
 }
 

@@ -53,18 +53,47 @@ fn with_another_serial_the_same_sample_is_another_request() {
 
 #[test]
 fn settings_of_the_source_say_how_its_sender_proves_itself() {
-    let secret = || Secret::new("user:password-of-the-shop");
-    let generic = Sample::named("generic.event").expect("a sample");
-    let schemes =
-        [r#"{"scheme":"header","header":"X-Key"}"#, r#"{"scheme":"url_token"}"#, r#"{"scheme":"basic"}"#];
-    for settings in schemes {
+    let secret = |settings: &str| match settings.contains("basic") {
+        true => Secret::new("user:password-of-the-shop"),
+        false => Secret::new("password-of-the-shop"),
+    };
+    let schemes = [
+        ("generic.event", r#"{"scheme":"header","header":"X-Key"}"#),
+        ("generic.event", r#"{"scheme":"url_token"}"#),
+        ("generic.event", r#"{"scheme":"url_token","in_path":true}"#),
+        ("generic.event", r#"{"scheme":"basic"}"#),
+        ("generic.event", r#"{"scheme":"jwt_hs256"}"#),
+        ("generic.event", r#"{"scheme":"hmac","header":"X-Mac","hash":"sha512","encoding":"base64"}"#),
+        ("whatzme.message", r#"{"signature_style":"waha"}"#),
+        ("whatzme.message", r#"{"signature":false,"auth":"jwt_hs256"}"#),
+        ("whatsapp_onpremises.message", r#"{"scheme":"bearer"}"#),
+        ("dialog360.message", r#"{"scheme":"url_token"}"#),
+        ("wati.message", r#"{"parameter":"token"}"#),
+    ];
+    for (name, settings) in schemes {
+        let sample = Sample::named(name).expect("a sample");
+        let secret = secret(settings);
         let settings = Settings::new(serde_json::from_str(settings).expect("an object"));
-        let sender = Sender::of("generic", secret(), settings, None).expect("a sender");
-        let request = sender.request(&generic, &Filling::of(1, NOW), URL).expect("a request");
-        assert_eq!(sender.becomes(&request, NOW), Ok(vec!["generic.payment.succeeded".to_owned()]));
+        let sender = Sender::of(sample.platform, secret, settings.clone(), None).expect("a sender");
+        let becomes = |sender: &Sender| {
+            let request = sender.request(&sample, &Filling::of(1, NOW), URL).expect("a request");
+            sender.becomes(&request, NOW)
+        };
+        assert_eq!(becomes(&sender).map(|events| events.len()), Ok(1), "{name}: {settings:?}");
+        assert!(becomes(&sender.with_a_wrong_secret()).is_err(), "{name}: {settings:?}");
     }
-    let unknown = Settings::new(serde_json::from_str(r#"{"colour":"blue"}"#).expect("an object"));
-    assert!(Sender::of("generic", secret(), unknown, None).is_err());
-    assert!(Sender::of("pigeon", secret(), Settings::default(), None).is_err());
-    assert!(Sender::of("discord", secret(), Settings::default(), None).is_err());
+}
+
+#[test]
+fn what_no_source_could_be_set_up_with_is_refused_in_words() {
+    let refused = |platform: &str, secret: &str, settings: &str| {
+        let settings = Settings::new(serde_json::from_str(settings).expect("an object"));
+        let sender = Sender::of(platform, Secret::new(secret), settings, None);
+        sender.err().expect("a refusal").0
+    };
+    assert!(refused("generic", "x", r#"{"colour":"blue"}"#).starts_with("unknown setting \"colour\""));
+    assert!(refused("generic", "no-colon", r#"{"scheme":"basic"}"#).contains("user:password"));
+    assert_eq!(refused("pigeon", "x", "{}"), "there is no platform pigeon");
+    assert!(refused("discord", "x", "{}").contains("64 characters"));
+    assert!(refused("standard_webhooks", "?", "{}").contains("cannot be read"));
 }
