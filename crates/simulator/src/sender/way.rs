@@ -29,11 +29,6 @@ impl Answered {
     pub fn is_acknowledged(&self) -> bool {
         self.status.is_some_and(|status| (200..300).contains(&status))
     }
-
-    /// Whether it was refused as not genuine.
-    pub fn is_refused(&self) -> bool {
-        matches!(self.status, Some(401 | 403))
-    }
 }
 
 /// The way of senders to gateways, wherever these are.
