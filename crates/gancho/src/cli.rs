@@ -13,6 +13,7 @@ use clap::{Args, Parser, Subcommand};
     after_help = "Examples:
   gancho demo                      see a conversation go through, with nothing to set up
   gancho serve --set listen=127.0.0.1:9000
+  gancho trigger --list            every webhook that can be sent to a gateway as its platform would
   gancho bench ingest --seconds 5"
 )]
 pub struct Cli {
@@ -32,6 +33,9 @@ pub struct Cli {
 pub enum Command {
     /// Shows a whole conversation on this machine: a simulated WhatsApp number, the gateway, and a bot.
     Demo(DemoArgs),
+    /// Sends a sample of a platform's webhook to a running gateway, signed as the platform would.
+    #[command(after_help = TRIGGER_EXAMPLES)]
+    Trigger(TriggerArgs),
     /// Runs the gateway.
     Serve,
     /// Measures the product as it runs, against the floor of the same server without a store.
@@ -82,6 +86,67 @@ pub struct DemoArgs {
     /// How many messages the customer sends.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub messages: u32,
+}
+
+const TRIGGER_EXAMPLES: &str = "Examples:
+  gancho trigger --list
+  gancho trigger telegram --list
+  gancho trigger telegram.message --to http://127.0.0.1:8080/in/src_… --secret-file secret
+  gancho trigger stripe.payment_succeeded --to … --set data.object.amount=500 --repeat 10
+  gancho trigger whatsapp.message --to … --duplicate          the same bytes twice: one event
+  gancho trigger github.push --to … --wrong-signature         0 only if it is refused
+  gancho trigger generic.event --to … --source scheme=header --source header=X-Api-Key";
+
+/// What to send, where to, and how.
+#[derive(Debug, Args)]
+pub struct TriggerArgs {
+    /// The sample, `<platform>.<event>`, such as `telegram.message`; with `--list`, a platform.
+    #[arg(required_unless_present = "list")]
+    pub sample: Option<String>,
+    /// The webhook URL of the source, as it is entered at the platform: `…/in/src_…`.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    pub to: String,
+    /// The file with the secret that the source proves requests with; `GANCHO_TRIGGER_SECRET` when absent. Everybody on a machine
+    /// sees its command lines. For Discord it is the seed of a key pair, 64 characters of 0-9 and a-f.
+    #[arg(long, value_name = "FILE")]
+    pub secret_file: Option<PathBuf>,
+    /// Which of the source's secrets it is, where the platform knows several ways: signing, credential or access_token.
+    #[arg(long, value_parser = ["signing", "credential", "access_token"])]
+    pub role: Option<String>,
+    /// A setting of the source that says how it proves requests, such as `scheme=basic`; may be given several times.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub source: Vec<(String, String)>,
+    /// Puts a value into the body before it is signed, at a path like `message.text` or `/message/text`; may be given several
+    /// times.
+    #[arg(long, value_name = "PATH=VALUE", value_parser = key_value)]
+    pub set: Vec<(String, String)>,
+    /// Where it happens: the number or id of one of your accounts.
+    #[arg(long, value_name = "ID")]
+    pub account: Option<String>,
+    /// Who has done it: a number, or an id of the platform's.
+    #[arg(long, value_name = "ID")]
+    pub contact: Option<String>,
+    /// The message that it is about, as the platform names it: of a status, a reaction, a reply.
+    #[arg(long, value_name = "ID")]
+    pub about: Option<String>,
+    /// What is said, where something is.
+    #[arg(long, value_name = "WORDS")]
+    pub text: Option<String>,
+    /// How many events to send, one after the other.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub repeat: u32,
+    /// Sends each request twice, byte for byte the same.
+    #[arg(long)]
+    pub duplicate: bool,
+    /// Signs with another secret; the exit code is 0 only if everything is refused.
+    #[arg(long)]
+    pub wrong_signature: bool,
+    /// Shows every sample, what becomes of it, and the role of the secret that proves it.
+    #[arg(long)]
+    pub list: bool,
+    /// Prints one JSON object a line.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What to measure and how.

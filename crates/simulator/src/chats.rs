@@ -1,23 +1,30 @@
 //! The APIs of chat platforms that take messages, in their simplest: what is well asked is taken and remembered
-//! (platforms.md sections 2, 3 and 5 to 13).
+//! (platforms.md sections 2, 3 and 5 to 13). Where it is known, the gateway hears what customers write and how far answers came.
 
 mod api;
 mod hooks;
+mod line;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::{Method, StatusCode};
 use model::secret::Secret;
+use model::time::Clock;
 use serde_json::Value;
+use tokio::sync::oneshot;
 
 use self::api::Api;
 pub use self::hooks::Hook;
 use self::hooks::Hooks;
+pub use self::line::Customer;
+use self::line::Line;
 use crate::log::{Log, TooFew};
+use crate::owed::Owed;
+use crate::sender::Sender;
 use crate::server::{Answer, Cut, Handler, Heard, Server};
 
 /// The header in which LINE is told that a call may be a repeat.
@@ -56,6 +63,8 @@ impl Chats {
             lost: Arc::default(),
             keys: Arc::default(),
             hooks: Arc::new(Hooks::new()?),
+            lines: Arc::default(),
+            owed: Arc::default(),
         };
         Ok(Chats { server: Server::start(desk.clone()).await?, desk })
     }
@@ -63,6 +72,25 @@ impl Chats {
     /// Where it is.
     pub fn url(&self) -> String {
         format!("http://{}", self.server.address())
+    }
+
+    /// Sends a platform's webhooks to the URL of its source, through this sender, from now on: what customers write, and the statuses
+    /// of what is taken after this; Twilio's too, whether or not a call named a place for them. Fails without threads.
+    pub fn webhooks_to(&self, url: &str, sender: Sender, clock: Clock) -> io::Result<()> {
+        let line = Line::to(url, sender, clock)?;
+        self.desk.lines().insert(line.platform(), Arc::new(line));
+        Ok(())
+    }
+
+    /// A person on a platform; nobody where [`Chats::webhooks_to`] has not said where its webhooks go.
+    pub fn customer(&self, platform: &str, name: &str) -> Option<Customer> {
+        let line = self.desk.line(platform)?;
+        Some(Customer { line, contact: None, name: name.to_owned() })
+    }
+
+    /// Waits until every status of what was taken has been acknowledged or dropped.
+    pub async fn settled(&self) {
+        self.desk.owed.settled().await;
     }
 
     /// Has the next so many calls come back later: every platform says so in its own words.
@@ -97,6 +125,12 @@ impl Chats {
     }
 }
 
+impl Drop for Chats {
+    fn drop(&mut self) {
+        self.desk.owed.stop();
+    }
+}
+
 #[derive(Clone)]
 struct Desk {
     token: Arc<Secret>,
@@ -106,7 +140,12 @@ struct Desk {
     /// Keys of calls that were taken, by which a repeat is known.
     keys: Arc<Mutex<HashSet<String>>>,
     hooks: Arc<Hooks>,
+    /// The ways to the gateway, by platform.
+    lines: Arc<Mutex<Lines>>,
+    owed: Arc<Owed>,
 }
+
+type Lines = BTreeMap<&'static str, Arc<Line>>;
 
 impl Handler for Desk {
     async fn handle(&self, heard: Heard) -> Result<Answer, Cut> {
@@ -128,19 +167,33 @@ impl Handler for Desk {
             return Ok(api.limited());
         }
         let body = api.read(&heard.body);
+        // From here on nothing waits until the statuses are owed: a caller who goes away does not call them off.
+        let place = self.owed.place().await;
         let call = self.calls.push(|number| {
             let message_id = api.message_id(number);
             Called { method: heard.method, path, body, message_id }
         });
         key.map(|key| self.keys.lock().unwrap_or_else(PoisonError::into_inner).insert(key));
+        let (until_given, given) = oneshot::channel();
+        if let Some(line) = api.platform(&call).and_then(|platform| self.line(platform)) {
+            Line::owe(line, &self.owed, place, given, &call);
+        }
         match self.lost.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less) {
             Ok(_) => Err(Cut::Close),
-            Err(_) => Ok(api.taken(&call)),
+            Err(_) => Ok(Answer { until_given: Some(until_given), ..api.taken(&call) }),
         }
     }
 }
 
 impl Desk {
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn line(&self, platform: &str) -> Option<Arc<Line>> {
+        self.lines().get(platform).cloned()
+    }
+
     fn has_taken(&self, key: &str) -> bool {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner).contains(key)
     }

@@ -118,7 +118,10 @@ mod tests {
             let Some((head, columns)) =
                 statement.strip_prefix("CREATE TABLE ").and_then(|s| s.split_once(" (\n"))
             else {
-                shape.insert(statement);
+                // A new column ends with its type.
+                let is_column = statement.starts_with("ALTER TABLE ");
+                let told = if is_column { statement.rsplit_once(' ').map(|(told, _)| told) } else { None };
+                shape.insert(told.unwrap_or(&statement).to_owned());
                 continue;
             };
             for line in columns.lines().filter(|line| line.starts_with("    ")) {

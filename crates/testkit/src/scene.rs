@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::Context;
 use model::access::App;
 use model::endpoint::Endpoint;
 use model::event::EventPattern;
@@ -10,6 +11,8 @@ use model::retry::RetryPolicy;
 use model::secret::{Key, Secret};
 use model::source::{SecretRole, Settings, Source, SourceSecret, UnknownAccounts};
 use model::time::Clock;
+use platforms::registry;
+use serde_json::Value;
 use store::{Config, Faults, Location, Store};
 
 use crate::place::Place;
@@ -58,6 +61,35 @@ impl Scene {
         };
         store.sources().save(source.clone()).await?;
         Ok(Scene { app, source: source.id })
+    }
+
+    /// A source of a platform as somebody would set it up.
+    pub async fn source_of(
+        &self,
+        store: &Store,
+        platform: &str,
+        settings: &Value,
+        secrets: &[(SecretRole, &str)],
+    ) -> anyhow::Result<SourceId> {
+        let secret =
+            |(role, text): &(_, &str)| SourceSecret { role: *role, key: Key::current(Secret::new(*text)) };
+        let source = Source {
+            id: store.fresh_id(),
+            app: self.app.id,
+            platform: platform.to_owned(),
+            name: platform.to_owned(),
+            path: None,
+            secrets: secrets.iter().map(secret).collect(),
+            settings: Settings::new(settings.as_object().cloned().unwrap_or_default()),
+            unknown_accounts: UnknownAccounts::Adopt,
+            allowed_networks: Vec::new(),
+            rate_per_second: None,
+            watchdog: model::watch::Watchdog::Off,
+        };
+        let known = registry::find(platform).with_context(|| format!("there is no platform {platform}"))?;
+        known.check(&source).map_err(anyhow::Error::msg)?;
+        store.sources().save(source.clone()).await?;
+        Ok(source.id)
     }
 
     /// An endpoint of the app that wants messages and tries again quickly; changed by `with` before it is saved.

@@ -5,6 +5,7 @@ pub mod demo;
 pub mod check;
 pub mod token;
 pub mod sign;
+pub mod trigger;
 
 use anyhow::Context;
 
@@ -18,6 +19,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
     let load = || config::load(cli.config.as_deref(), &config::process_environment, &cli.set);
     match cli.command {
         Command::Demo(args) => demo::run(&args).await,
+        Command::Trigger(args) => trigger::run(&args).await,
         Command::Bench(args) => bench::run(&args).await,
         Command::Floor(args) => bench::floor::serve(&args).await,
         Command::Sign(args) => sign::sign(&args),

@@ -23,7 +23,7 @@ const SECRET_VARIABLE: &str = "GANCHO_SIGNING_SECRET";
 #[allow(clippy::print_stdout, reason = "what the user asked to see")]
 pub fn sign(args: &SignArgs) -> anyhow::Result<()> {
     let body = read(args.body.as_deref())?;
-    let keys = [Key::current(secret(args)?)];
+    let keys = [Key::current(secret(args.secret_file.as_deref(), SECRET_VARIABLE)?)];
     for (name, value) in delivery::signature::headers(&keys, &args.id, at(args), &body) {
         println!("{name}: {value}");
     }
@@ -55,7 +55,7 @@ pub fn verify(args: &VerifyArgs) -> anyhow::Result<()> {
         received_at: timestamp,
     };
     let platform = registry::find("standard_webhooks").context("the adapter is always there")?;
-    match platform.verify(&source(secret(signed)?), &incoming) {
+    match platform.verify(&source(secret(signed.secret_file.as_deref(), SECRET_VARIABLE)?), &incoming) {
         Ok(_) => {
             println!("genuine");
             Ok(())
@@ -64,13 +64,14 @@ pub fn verify(args: &VerifyArgs) -> anyhow::Result<()> {
     }
 }
 
-fn secret(args: &SignArgs) -> anyhow::Result<Secret> {
-    let text = match &args.secret_file {
+/// The secret in a file, or in a variable of the environment where no file is named.
+pub(super) fn secret(file: Option<&Path>, variable: &str) -> anyhow::Result<Secret> {
+    let text = match file {
         Some(file) => {
             std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?
         }
-        None => process_environment(SECRET_VARIABLE)
-            .with_context(|| format!("no secret: set {SECRET_VARIABLE} or give --secret-file"))?,
+        None => process_environment(variable)
+            .with_context(|| format!("no secret: set {variable} or give --secret-file"))?,
     };
     Ok(Secret::new(text.trim_end_matches(['\n', '\r'])))
 }

@@ -18,4 +18,5 @@ mod platforms;
 mod reference;
 mod registering;
 mod storage;
+mod trigger;
 mod vendors;

@@ -5,32 +5,28 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
-use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use http::Method;
 use model::endpoint::Endpoint;
 use model::id::SourceId;
-use model::secret::{Key, Secret};
-use model::source::{SecretRole, Settings, Source, SourceSecret, UnknownAccounts};
-use model::time::{Clock, Timestamp};
-use platforms::platform::ToSign;
-use platforms::proof::{Hash, mac};
-use platforms::registry;
+use model::secret::Secret;
+use model::source::{SecretRole, Settings};
+use model::time::Clock;
 use serde_json::{Value, json};
-use simulator::Chats;
+use simulator::sender::{Filling, Request, Sample, Way};
+use simulator::{Chats, Sender};
 use store::Store;
 use testkit::place::{Engine, Place};
 use testkit::process::{ADMIN_TOKEN, Gancho, free_address};
-use testkit::receiver::{Manner, Receiver};
+use testkit::receiver::{Came, Manner, Receiver};
 use testkit::scene::{Scene, open};
-use testkit::sender::{client, send};
+use testkit::sender::{client, get, send};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// What the platforms' APIs want to be shown; a bot's token begins with its number.
 const TOKEN: &str = "123456:the-bot-token";
-const SECRET: &str = "the-platforms-secret";
+/// What the platforms prove themselves with; of Discord's key pair it is the seed.
+const SECRET: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 const MESSAGES: u64 = 5;
 const PLATFORMS: [&str; 11] = [
     "telegram",
@@ -47,6 +43,16 @@ const PLATFORMS: [&str; 11] = [
 ];
 /// Those whose requests show a text, which proves who sends and not what.
 const SHOWING: [&str; 3] = ["telegram", "wati", "whatsapp_onpremises"];
+/// How far each platform tells that a message came. The others tell nothing, and Messenger not which messages were read.
+const STEPS: [(&str, &[&str]); 7] = [
+    ("messenger", &["delivered"]),
+    ("instagram", &["read"]),
+    ("wati", &["delivered", "read"]),
+    ("viber", &["delivered", "read"]),
+    ("twilio", &["sent", "delivered", "read"]),
+    ("whatsapp_onpremises", &["sent", "delivered", "read"]),
+    ("dialog360", &["sent", "delivered", "read"]),
+];
 /// Twilio's name of the account, and the host that it calls.
 const ACCOUNT_SID: &str = "AC0123456789abcdef0123456789abcdef";
 const ORIGIN: &str = "https://gw.example";
@@ -67,24 +73,22 @@ async fn a_conversation_on_each_platform_goes_through_in_order_and_is_answered()
         drop(store);
         let address = free_address()?;
         let gancho = Gancho::start(Path::new(env!("CARGO_BIN_EXE_gancho")), &place, address, &[]).await?;
+        let way = Way::open()?;
         for (platform, id) in &sources {
+            let (sender, sample) = (sender(platform)?, message(platform)?);
             for n in 1..=MESSAGES {
-                let path = format!(
-                    "/in/{id}{}",
-                    if *platform == "wati" { format!("?key={SECRET}") } else { String::new() }
-                );
-                let url = format!("http://{address}{path}");
-                let (headers, body) = written(platform, n, &path)?;
-                let headers: Vec<(&str, &str)> =
-                    headers.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+                let filling =
+                    Filling { text: format!("{platform} {n}"), ..Filling::of(n, Clock::System.now()) };
+                let request = sender.request(&sample, &filling, &format!("http://{address}/in/{id}"))?;
                 // A platform that heard nothing sends again.
                 for _ in 0..2 {
-                    let answer = send(&client(), Method::POST, &url, &headers, body.clone()).await?;
-                    assert_eq!(answer.status, 200, "{platform}: {:?}", answer.body);
+                    let answered = way.send(&request).await;
+                    assert_eq!(answered.status, Some(200), "{platform}: {}", answered.words);
                 }
-                let altered = Bytes::from([&body[..], b" "].concat());
-                let refused = send(&client(), Method::POST, &url, &headers, altered).await?;
-                assert_eq!(refused.status, if SHOWING.contains(platform) { 200 } else { 401 }, "{platform}");
+                let body = Bytes::from([&request.body[..], b" "].concat());
+                let refused = way.send(&Request { body, ..request }).await;
+                let expected = if SHOWING.contains(platform) { 200 } else { 401 };
+                assert_eq!(refused.status, Some(expected), "{platform}");
             }
         }
         let all = PLATFORMS.len() * MESSAGES as usize;
@@ -102,8 +106,13 @@ async fn a_conversation_on_each_platform_goes_through_in_order_and_is_answered()
                 (1..=MESSAGES).map(|n| format!("\"{}\"", said(platform, n))).collect();
             assert_eq!(texts, expected, "{platform}: once, in order");
         }
+        for (platform, id) in &sources {
+            chats.webhooks_to(&format!("http://{address}/in/{id}"), sender(platform)?, Clock::System)?;
+        }
         chats.limit(2);
         answer_all(&gancho, &receiver, &chats).await?;
+        hear_of_all(&gancho, &receiver, &chats).await?;
+        part(&receiver, &chats).await?;
         anyhow::ensure!(gancho.stop().await?, "it ends well");
     }
     Ok(())
@@ -142,12 +151,12 @@ async fn answer_all(gancho: &Gancho, receiver: &Receiver, chats: &Chats) -> anyh
         of(&twilio, "whatsapp:+15551112222"),
         of("/api/v1/sendSessionMessage/15551112222", ""),
         of("/channels/55/messages", ""),
-        of("/chat.postMessage", "C1"),
+        of("/chat.postMessage", "D0ANA"),
         of("/messages", "+15551112222"),
         of("/pa/send_message", "01234567890A="),
         of("/sendMessage", ""),
         of("/v1/messages", "15551112222"),
-        of("/v2/bot/message/push", "U42"),
+        of("/v2/bot/message/push", "U1234567890abcdef1234567890abcdef"),
         of("/v25.0/IG1/messages", "900"),
         of("/v25.0/PAGE1/messages", "5550001"),
     ];
@@ -160,139 +169,91 @@ async fn answer_all(gancho: &Gancho, receiver: &Receiver, chats: &Chats) -> anyh
     Ok(())
 }
 
-async fn source(store: &Store, scene: &Scene, platform: &str, api_base: &str) -> anyhow::Result<SourceId> {
-    let source = Source { id: store.fresh_id(), app: scene.app.id, ..source_of(platform, api_base) };
-    registry::find(platform).expect("a platform").check(&source).map_err(anyhow::Error::msg)?;
-    let id = source.id;
-    store.sources().save(source).await?;
-    Ok(id)
+/// Each answer is told of as far as its platform tells of it, once, and its message says how far it came.
+async fn hear_of_all(gancho: &Gancho, receiver: &Receiver, chats: &Chats) -> anyhow::Result<()> {
+    chats.settled().await;
+    let mut expected: Vec<(String, String)> = STEPS
+        .iter()
+        .flat_map(|(platform, steps)| {
+            steps.iter().map(|step| (platform.to_string(), format!("message.{step}")))
+        })
+        .collect();
+    expected.sort();
+    let told = |came: &[Came]| {
+        let bodies = came.iter().filter_map(|came| serde_json::from_slice::<Value>(&came.body).ok());
+        let steps = bodies.filter(|body| {
+            body["data"]["status"]["state"] != "accepted" && !body["data"]["status"].is_null()
+        });
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        steps.map(|body| (text(&body["context"]["platform"]), text(&body["type"]))).collect::<Vec<_>>()
+    };
+    receiver.wait(PATIENCE, |came| told(came).len() >= expected.len()).await;
+    let mut heard = told(&receiver.came());
+    heard.sort();
+    assert_eq!(heard, expected);
+    let bearer = format!("Bearer {ADMIN_TOKEN}");
+    let url = format!("http://{}/v1/messages", gancho.address);
+    let listed = get(&url, &[("authorization", bearer.as_str())]).await?;
+    let listed: Value = serde_json::from_slice(&listed.body)?;
+    let messages = listed["data"].as_array().cloned().unwrap_or_default();
+    let came = |state: &str| messages.iter().filter(|message| message["message_state"] == state).count();
+    assert_eq!((came("accepted"), came("delivered"), came("read")), (4, 1, 6), "{listed}");
+    Ok(())
 }
 
-/// A source of a platform as somebody would set it up.
-fn source_of(platform: &str, api_base: &str) -> Source {
-    let secret = |role, text: &str| SourceSecret { role, key: Key::current(Secret::new(text)) };
-    let signing =
-        if platform == "discord" { hex::encode(pair().public_key().as_ref()) } else { SECRET.to_owned() };
-    let settings = match platform {
-        "viber" => json!({ "api_base": api_base, "sender_name": "Tienda" }),
-        "twilio" => json!({ "api_base": api_base, "public_url": ORIGIN, "account_sid": ACCOUNT_SID }),
-        _ => json!({ "api_base": api_base }),
-    };
-    Source {
-        id: SourceId::from_raw(1),
-        app: model::id::AppId::from_raw(1),
-        platform: platform.to_owned(),
-        name: platform.to_owned(),
-        path: None,
-        secrets: vec![
-            secret(SecretRole::Signing, &signing),
-            secret(SecretRole::Credential, SECRET),
-            secret(SecretRole::VerifyToken, "verify"),
-            secret(SecretRole::AccessToken, TOKEN),
-        ],
-        settings: Settings::new(settings.as_object().cloned().unwrap_or_default()),
-        unknown_accounts: UnknownAccounts::Adopt,
-        allowed_networks: Vec::new(),
-        rate_per_second: None,
-        watchdog: model::watch::Watchdog::Off,
+/// Every customer says goodbye, and is heard.
+async fn part(receiver: &Receiver, chats: &Chats) -> anyhow::Result<()> {
+    for platform in PLATFORMS {
+        let customer = chats.customer(platform, "Ana").context("the platform knows where webhooks go")?;
+        let answered = customer.says("adiós").await?;
+        assert!(answered.is_acknowledged(), "{platform}: {answered:?}");
+    }
+    let is_goodbye = |came: &&Came| String::from_utf8_lossy(&came.body).contains("adiós");
+    let all = |came: &[Came]| came.iter().filter(is_goodbye).count() >= PLATFORMS.len();
+    assert!(receiver.wait(PATIENCE, all).await, "every goodbye arrived");
+    Ok(())
+}
+
+/// A source of a platform, with what the platform proves itself with and everything that sending needs.
+async fn source(store: &Store, scene: &Scene, platform: &str, api_base: &str) -> anyhow::Result<SourceId> {
+    let sender = sender(platform)?;
+    let signing = sender.public_key().map_or(SECRET, Secret::expose);
+    let mut settings = settings(platform);
+    settings["api_base"] = json!(api_base);
+    let secrets = [
+        (SecretRole::Signing, signing),
+        (SecretRole::Credential, SECRET),
+        (SecretRole::VerifyToken, "verify"),
+        (SecretRole::AccessToken, TOKEN),
+    ];
+    scene.source_of(store, platform, &settings, &secrets).await
+}
+
+fn settings(platform: &str) -> Value {
+    match platform {
+        "viber" => json!({ "sender_name": "Tienda" }),
+        "twilio" => json!({ "public_url": ORIGIN, "account_sid": ACCOUNT_SID }),
+        _ => json!({}),
     }
 }
 
-fn pair() -> Ed25519KeyPair {
-    Ed25519KeyPair::from_seed_unchecked(&[7; 32]).expect("a seed of 32 bytes")
+/// Whoever sends the webhooks of a platform. 360dialog signs as it does for partners.
+fn sender(platform: &str) -> anyhow::Result<Sender> {
+    let settings = Settings::new(settings(platform).as_object().cloned().unwrap_or_default());
+    let role = (platform == "dialog360").then_some(SecretRole::Signing);
+    // A bot of Viber has one token for everything.
+    let secret = Secret::new(if platform == "viber" { TOKEN } else { SECRET });
+    Ok(Sender::of(platform, secret, settings, role)?)
+}
+
+/// The sample of a message that a person writes in a conversation.
+fn message(platform: &str) -> anyhow::Result<Sample> {
+    let event = if platform == "discord" { "command" } else { "message" };
+    Sample::named(&format!("{platform}.{event}")).context("each platform has one")
 }
 
 /// What the person says, as the endpoint is told.
 fn said(platform: &str, n: u64) -> String {
-    if platform == "discord" { format!("/di texto:{n}") } else { format!("{platform} {n}") }
-}
-
-/// The request of a message to a path, signed as the platform does it.
-fn written(platform: &str, n: u64, path: &str) -> anyhow::Result<(Vec<(String, String)>, Bytes)> {
-    let now = Clock::System.now();
-    if platform == "twilio" {
-        return Ok(form(n, path));
-    }
-    let body = Bytes::from(told(platform, n, now).to_string());
-    if platform == "discord" {
-        let time = now.as_secs().to_string();
-        let signature = pair().sign(&[time.as_bytes(), &body].concat());
-        let signature = ("x-signature-ed25519".to_owned(), hex::encode(signature.as_ref()));
-        return Ok((vec![signature, ("x-signature-timestamp".to_owned(), time)], body));
-    }
-    // A bot of Viber has one token for everything.
-    let key = Secret::new(if platform == "viber" { TOKEN } else { SECRET });
-    let what = ToSign { keys: &[&key], id: "evt_1", body: &body, now };
-    let adapter = registry::find(platform).context("a platform")?;
-    Ok((adapter.sign(&source_of(platform, "https://api.example"), &what), body))
-}
-
-/// Twilio's form, signed with the URL that it calls.
-fn form(n: u64, path: &str) -> (Vec<(String, String)>, Bytes) {
-    let (id, text) = (format!("SM{n}"), said("twilio", n));
-    let fields = [
-        ("Body", text.as_str()),
-        ("From", "whatsapp:+15551112222"),
-        ("MessageSid", &id),
-        ("To", "whatsapp:+15550002222"),
-    ];
-    let signed = fields.iter().fold(format!("{ORIGIN}{path}"), |text, (name, value)| text + name + value);
-    let mac = mac(Hash::Sha1, SECRET.as_bytes(), &[signed.as_bytes()]);
-    let headers = [
-        ("x-twilio-signature", BASE64.encode(mac)),
-        ("content-type", "application/x-www-form-urlencoded".to_owned()),
-    ];
-    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-    (headers.map(|(name, value)| (name.to_owned(), value)).to_vec(), Bytes::from(body))
-}
-
-/// What a platform says when a person has written.
-fn told(platform: &str, n: u64, now: Timestamp) -> Value {
-    let text = said(platform, n);
-    let messaging = |page: &str, person: &str, object: &str| {
-        let item = json!({ "sender": { "id": person }, "recipient": { "id": page },
-            "timestamp": now.as_millis(), "message": { "mid": format!("m_{n}"), "text": text } });
-        json!({ "object": object, "entry": [{ "id": page, "time": now.as_millis(), "messaging": [item] }] })
-    };
-    let whatsapp = || {
-        let message = json!({ "from": "15551112222", "id": format!("wamid.{platform}{n}"),
-            "timestamp": now.as_secs().to_string(), "type": "text", "text": { "body": text } });
-        json!({ "contacts": [{ "profile": { "name": "Ana" }, "wa_id": "15551112222" }], "messages": [message] })
-    };
-    match platform {
-        "telegram" => {
-            json!({ "update_id": 9000 + n, "message": { "message_id": n, "date": now.as_secs(), "text": text,
-            "from": { "id": 42, "is_bot": false }, "chat": { "id": 42, "type": "private", "first_name": "Ana" } } })
-        }
-        "messenger" => messaging("PAGE1", "5550001", "page"),
-        "instagram" => messaging("IG1", "900", "instagram"),
-        "wati" => {
-            json!({ "id": format!("w{n}"), "whatsappMessageId": format!("wamid.W{n}"), "eventType": "message", "type": "text",
-            "owner": false, "waId": "15551112222", "senderName": "Ana", "text": text, "timestamp": now.as_secs().to_string() })
-        }
-        "line" => {
-            let event = json!({ "type": "message", "mode": "active", "timestamp": now.as_millis(), "webhookEventId": format!("01H{n}"),
-                "source": { "type": "user", "userId": "U42" }, "message": { "id": n.to_string(), "type": "text", "text": text } });
-            json!({ "destination": "Uffff", "events": [event] })
-        }
-        "slack" => {
-            let ts = format!("{}.00000{n}", now.as_secs());
-            let event = json!({ "type": "message", "channel": "C1", "user": "U1", "text": text, "ts": ts, "event_ts": ts });
-            json!({ "token": "t", "team_id": "T1", "api_app_id": "A1", "type": "event_callback", "event_id": format!("Ev{n}"), "event": event })
-        }
-        "viber" => {
-            json!({ "event": "message", "timestamp": now.as_millis(), "message_token": 4_912_661_846_655_238_145_u64 + n,
-            "sender": { "id": "01234567890A=", "name": "Ana" }, "message": { "type": "text", "text": text } })
-        }
-        "whatsapp_onpremises" => whatsapp(),
-        "dialog360" => {
-            let mut value = whatsapp();
-            value["messaging_product"] = json!("whatsapp");
-            value["metadata"] = json!({ "display_phone_number": "15550002222", "phone_number_id": "200" });
-            json!({ "object": "whatsapp_business_account", "entry": [{ "id": "1000", "changes": [{ "field": "messages", "value": value }] }] })
-        }
-        _ => json!({ "id": (1_100_000_000_000_000_000 + n).to_string(), "application_id": "900", "type": 2,
-            "token": "interaction-token", "version": 1, "channel_id": "55", "user": { "id": "42", "username": "ana" },
-            "data": { "id": "1", "name": "di", "options": [{ "name": "texto", "type": 4, "value": n }] } }),
-    }
+    let before = if platform == "discord" { "/di texto:" } else { "" };
+    format!("{before}{platform} {n}")
 }

@@ -6,6 +6,7 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::Called;
+use crate::sender::Sample;
 use crate::server::{Answer, Heard};
 
 /// Whose API a call is to.
@@ -43,6 +44,30 @@ impl Api {
             _ => return None,
         };
         Some((api, path.to_owned()))
+    }
+
+    /// The account that a call of Meta's leaves from, by the path.
+    pub(super) fn account(path: &str) -> Option<&str> {
+        let (_version, account) = path.strip_prefix("/v")?.strip_suffix("/messages")?.split_once('/')?;
+        Some(account)
+    }
+
+    /// The platform whose statuses follow a message that was taken; `None` where it has none, or where it is no message.
+    /// Both of Meta's are one API, and the account says which it is.
+    pub(super) fn platform(self, call: &Called) -> Option<&'static str> {
+        match self {
+            Api::Meta if call.body["message"].is_null() => None,
+            Api::Meta => ["messenger", "instagram"].into_iter().find(|platform| {
+                let account = Sample::of(platform).next().map(|sample| sample.account);
+                account.is_some() && account == Api::account(&call.path)
+            }),
+            Api::Wati => Some("wati"),
+            Api::Viber => Some("viber"),
+            Api::Twilio => Some("twilio"),
+            Api::OnPremises => Some("whatsapp_onpremises"),
+            Api::Dialog360 => Some("dialog360"),
+            Api::Telegram | Api::Discord | Api::Line | Api::Slack => None,
+        }
     }
 
     /// Whether a call shows the token in the way of the API.

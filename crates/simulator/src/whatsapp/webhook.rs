@@ -1,6 +1,5 @@
 //! Webhooks on their way to the gateway: signed, sent, and tried again until they are answered with exactly 200.
 
-use std::convert::Infallible;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,15 +10,13 @@ use http::Method;
 use model::secret::Secret;
 use platforms::proof::{self, Hash};
 use serde_json::{Value, json};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
-use tokio::task::JoinSet;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::call;
+use crate::owed::{Ended, Owed, Place};
 use crate::switches::Switches;
 use crate::whatsapp::Number;
 
-/// How many groups of webhooks may be owed at once; whoever wants to owe more waits.
-const OWED_MAX: usize = 10_000;
 /// How many webhooks that nobody waits for are sent at once.
 const AT_ONCE_MAX: usize = 64;
 
@@ -51,15 +48,10 @@ impl Answered {
     }
 }
 
-/// Resolves when its other half is dropped.
-pub(super) type Ended = oneshot::Receiver<Infallible>;
-
 /// The way of webhooks to the gateway.
 pub(super) struct Webhooks {
     line: Arc<Line>,
-    owed: watch::Sender<usize>,
-    places: Arc<Semaphore>,
-    under_way: Mutex<JoinSet<()>>,
+    owed: Owed,
 }
 
 /// What one webhook needs to be sent.
@@ -87,12 +79,7 @@ impl Webhooks {
             url: Mutex::default(),
             at_once: Semaphore::new(AT_ONCE_MAX),
         };
-        Ok(Webhooks {
-            line: Arc::new(line),
-            owed: watch::Sender::new(0),
-            places: Arc::new(Semaphore::new(OWED_MAX)),
-            under_way: Mutex::default(),
-        })
+        Ok(Webhooks { line: Arc::new(line), owed: Owed::default() })
     }
 
     pub(super) fn send_to(&self, url: &str) {
@@ -117,7 +104,7 @@ impl Webhooks {
         if !answered.is_acknowledged() {
             let place = self.place().await;
             let line = Arc::clone(&self.line);
-            self.spawn(place, async move { line.retry(&body).await });
+            self.owed.spawn(place, async move { line.retry(&body).await });
         }
         answered
     }
@@ -127,7 +114,7 @@ impl Webhooks {
     pub(super) fn owe(&self, place: Place, start: Ended, bodies: Vec<Bytes>) -> Ended {
         let line = Arc::clone(&self.line);
         let (until_sent, sent) = oneshot::channel();
-        self.spawn(place, async move {
+        self.owed.spawn(place, async move {
             // Nothing is ever said in it: it only ends.
             let _ = start.await;
             for body in bodies {
@@ -140,44 +127,17 @@ impl Webhooks {
 
     /// Waits until nothing is owed.
     pub(super) async fn settled(&self) {
-        // The sender lives as long as this borrow, so that the wait ends by the count alone.
-        let _ = self.owed.subscribe().wait_for(|owed| *owed == 0).await;
+        self.owed.settled().await;
     }
 
     /// Gives up everything that is owed.
     pub(super) fn stop(&self) {
-        lock(&self.under_way).abort_all();
+        self.owed.stop();
     }
 
     /// Waits for room to owe something.
     pub(super) async fn place(&self) -> Place {
-        self.owed.send_modify(|owed| *owed += 1);
-        let counted = Counted(self.owed.clone());
-        let permit = Arc::clone(&self.places).acquire_owned().await.ok();
-        Place { _counted: counted, _permit: permit }
-    }
-
-    fn spawn(&self, place: Place, work: impl Future<Output = ()> + Send + 'static) {
-        let mut under_way = lock(&self.under_way);
-        while under_way.try_join_next().is_some() {}
-        under_way.spawn(async move {
-            work.await;
-            drop(place);
-        });
-    }
-}
-
-/// Room for one group of owed webhooks; given back when it is dropped, however the work ends.
-pub(super) struct Place {
-    _counted: Counted,
-    _permit: Option<OwnedSemaphorePermit>,
-}
-
-struct Counted(watch::Sender<usize>);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.send_modify(|owed| *owed -= 1);
+        self.owed.place().await
     }
 }
 

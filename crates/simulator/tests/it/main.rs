@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics is a test that fails, in its helpers too")]
 
 mod bot;
+mod chats;
 mod faults;
 mod graph;
 mod replies;
+mod senders;
 mod webhooks;
 
 use std::time::Duration;

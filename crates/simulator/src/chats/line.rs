@@ -1,0 +1,136 @@
+//! From a platform to the gateway: what customers write, and how far the answers came.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use model::time::Clock;
+use serde_json::Value;
+
+use super::Called;
+use super::api::Api;
+use crate::owed::{Ended, Owed, Place};
+use crate::sender::{Answered, Filling, Request, Sample, Sender, Unfit, Way};
+
+/// The steps of a message, in order; a platform tells of those that it has a sample of.
+const STEPS: [&str; 3] = ["sent", "delivered", "read"];
+/// The waits between the tries of a webhook that was not acknowledged; when they are used up it is dropped.
+const WAITS: [Duration; 6] = [
+    Duration::ZERO,
+    Duration::from_millis(250),
+    Duration::from_secs(1),
+    Duration::from_secs(4),
+    Duration::from_secs(16),
+    Duration::from_secs(60),
+];
+/// Serials begin at the time, so that a platform that starts again repeats none: so many for each millisecond.
+const SERIALS_PER_MILLI: i64 = 1000;
+
+/// The way from one platform to its source.
+pub(super) struct Line {
+    sender: Sender,
+    url: String,
+    way: Way,
+    clock: Clock,
+    serial: AtomicU64,
+}
+
+impl Line {
+    /// A way to the URL of a source.
+    pub(super) fn to(url: &str, sender: Sender, clock: Clock) -> std::io::Result<Line> {
+        let serial = clock.now().as_millis().saturating_mul(SERIALS_PER_MILLI);
+        let serial = AtomicU64::new(serial.unsigned_abs());
+        Ok(Line { sender, url: url.to_owned(), way: Way::open()?, clock, serial })
+    }
+
+    /// Which platform it is the way of.
+    pub(super) fn platform(&self) -> &'static str {
+        self.sender.platform()
+    }
+
+    fn filling(&self) -> Filling {
+        Filling::of(self.serial.fetch_add(1, Ordering::Relaxed), self.clock.now())
+    }
+
+    /// Owes the statuses of a message that was taken, one after the other once `given` resolves.
+    pub(super) fn owe(line: Arc<Line>, owed: &Owed, place: Place, given: Ended, call: &Arc<Called>) {
+        let call = Arc::clone(call);
+        owed.spawn(place, async move {
+            // Nothing is ever said in it: it only ends.
+            let _ = given.await;
+            for step in STEPS {
+                if let Some(request) = line.status(step, &call) {
+                    line.deliver(&request).await;
+                }
+            }
+        });
+    }
+
+    /// The webhook of one step, where the platform has it.
+    fn status(&self, step: &str, call: &Called) -> Option<Request> {
+        let sample = Sample::named(&format!("{}.{step}", self.platform()))?;
+        let sides = ["From", "To"].map(|side| (side, call.body[side].as_str()));
+        let sides = sides.into_iter().filter_map(|(side, who)| Some((side.to_owned(), who?.to_owned())));
+        let filling = Filling {
+            about: Some(call.message_id.clone()),
+            account: Api::account(&call.path).map(str::to_owned),
+            contact: recipient(call),
+            set: sides.collect(),
+            ..self.filling()
+        };
+        self.sender.request(&sample, &filling, &self.url).ok()
+    }
+
+    /// Until it is acknowledged, or the waits are used up. Each try is the same request, byte for byte.
+    async fn deliver(&self, request: &Request) {
+        if self.way.send(request).await.is_acknowledged() {
+            return;
+        }
+        for wait in WAITS {
+            tokio::time::sleep(wait).await;
+            if self.way.send(request).await.is_acknowledged() {
+                return;
+            }
+        }
+    }
+}
+
+/// Whom a message was sent to, as webhooks name people: without a plus.
+fn recipient(call: &Called) -> Option<String> {
+    let named = [&call.body["to"], &call.body["receiver"], &call.body["recipient"]["id"]];
+    let named = named.into_iter().find_map(Value::as_str);
+    let named = named.or_else(|| call.path.rsplit('/').next());
+    named.map(|who| who.trim_start_matches('+').to_owned())
+}
+
+/// A person on one of the platforms.
+#[derive(Clone)]
+pub struct Customer {
+    pub(super) line: Arc<Line>,
+    pub(super) contact: Option<String>,
+    pub(super) name: String,
+}
+
+impl Customer {
+    /// The same person under an id of the platform's: a number, a chat.
+    pub fn known_as(mut self, contact: &str) -> Customer {
+        self.contact = Some(contact.to_owned());
+        self
+    }
+
+    /// Writes a text and waits for the gateway's answer. On Discord, where bots hear no texts, it is a command.
+    pub async fn says(&self, text: &str) -> Result<Answered, Unfit> {
+        let event = if self.line.platform() == "discord" { "command" } else { "message" };
+        self.does(event, text).await
+    }
+
+    /// Does what a sample of the platform tells of, such as `reaction`, with a text where something is said.
+    pub async fn does(&self, event: &str, text: &str) -> Result<Answered, Unfit> {
+        let line = &*self.line;
+        let name = format!("{}.{event}", line.platform());
+        let sample = Sample::named(&name).ok_or_else(|| Unfit(format!("there is no sample {name}")))?;
+        let (name, text) = (self.name.clone(), text.to_owned());
+        let filling = Filling { contact: self.contact.clone(), name, text, ..line.filling() };
+        Ok(line.way.send(&line.sender.request(&sample, &filling, &line.url)?).await)
+    }
+}
