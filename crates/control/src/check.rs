@@ -22,11 +22,12 @@ pub(crate) const OVERLAP_MAX: Duration = Duration::from_secs(24 * 3600);
 /// How many seconds of it an operator may ask for.
 pub const OVERLAP_S: RangeInclusive<u64> = 0..=OVERLAP_MAX.as_secs();
 /// First parts of paths that are ours.
-const OUR_PATHS: [&str; 12] = [
+const OUR_PATHS: [&str; 13] = [
     "in",
     "v1",
     "api",
     "waba",
+    "graph",
     "livez",
     "readyz",
     "startupz",

@@ -1,12 +1,13 @@
 //! Messages out: checked against what the platform can and may do, then owed to it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use model::conversation::{Conversation, Identifier};
 use model::delivery::{Attempt, AttemptOf};
 use model::id::{AccountId, ConversationId, SendId};
 use model::page::{Page, PageRequest};
-use model::send::{OutgoingBody, OutgoingMessage, OwedSend, ReadMark, Recipient};
+use model::send::{OutgoingBody, OutgoingMessage, OwedSend, ReadMark, Recipient, SendState};
 use model::source::{Account, Source};
 use platforms::platform::{Platform, Sender};
 use platforms::registry;
@@ -14,6 +15,9 @@ pub use store::sends::SendFilter;
 use store::sends::{CalledOff, NewSend, Queued};
 
 use crate::{Action, Actor, Control, Error, Words};
+
+/// How often it is looked whether a platform has said something of a message.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Messages out.
 pub struct Messages<'c>(&'c Control);
@@ -133,6 +137,23 @@ impl Messages<'_> {
         let send = self.find(actor, id).await?;
         self.0.audit_view(actor, Some(send.app), "message.view", &id).await;
         Ok(send)
+    }
+
+    /// One message once its platform has said something of it, or the patience is over.
+    pub async fn settled(&self, actor: &Actor, id: SendId, patience: Duration) -> Result<OwedSend, Error> {
+        let waiting = async {
+            loop {
+                let send = self.find(actor, id).await?;
+                if !matches!(send.state, SendState::Pending | SendState::InFlight) {
+                    return Ok(send);
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        match tokio::time::timeout(patience, waiting).await {
+            Ok(settled) => settled,
+            Err(_) => self.find(actor, id).await,
+        }
     }
 
     /// Each call that was made for a message, oldest first.

@@ -20,7 +20,7 @@ use crate::proxies::Proxies;
 use crate::settings::Config;
 
 /// Paths that no source can have.
-const RESERVED: [&str; 4] = ["/v1/", "/api/", "/waba/", "/messages/"];
+const RESERVED: [&str; 5] = ["/v1/", "/api/", "/waba/", "/graph/", "/messages/"];
 
 /// Decides by the path who answers.
 #[derive(Clone)]

@@ -1,6 +1,8 @@
-//! The per-number API of WhatsApp's on-premises client (platforms.md section 2): a bot written for it runs unchanged. Its nouns do
+//! WhatsApp's own APIs, as far as bots need them, so that one written for them runs unchanged on an account of any platform: the
+//! per-number API of the on-premises client (platforms.md section 2), and the messages of the Cloud API ([`graph`]). Their nouns do
 //! not leave this folder.
 
+mod graph;
 mod refusal;
 mod wire;
 
@@ -9,7 +11,7 @@ use std::sync::Arc;
 use axum::extract::{Path, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::{get, post, put};
+use axum::routing::{any, get, post, put};
 use axum::{Json, Router};
 use control::{Action, Control};
 use http::header::AUTHORIZATION;
@@ -25,7 +27,7 @@ use crate::rates::{Budget, Rates};
 /// The header that clients of 360dialog show their key in.
 const KEY: HeaderName = HeaderName::from_static("d360-api-key");
 
-/// Its routes, behind a door of their own.
+/// Their routes, behind doors of their own.
 pub(crate) fn router(control: &Control, rates: &Arc<Rates>) -> Router<Control> {
     let guard = Guard {
         control: control.clone(),
@@ -33,7 +35,7 @@ pub(crate) fn router(control: &Control, rates: &Arc<Rates>) -> Router<Control> {
         action: Action::SpeakForNumber,
         budget: Budget::Requests,
     };
-    Router::new()
+    let per_number = Router::new()
         .route(
             "/waba/v1/configs/webhook",
             get(webhook).post(set_webhook).put(set_webhook).delete(remove_webhook),
@@ -41,10 +43,17 @@ pub(crate) fn router(control: &Control, rates: &Arc<Rates>) -> Router<Control> {
         .route("/waba/v1/messages", post(send))
         .route("/waba/v1/messages/{id}", put(mark))
         .route("/waba/v1/contacts", post(check))
-        .route("/waba/v1/{*rest}", axum::routing::any(|| async { Problem::of(Code::NotFound) }))
-        .layer(from_fn_with_state(guard, auth::pass))
+        .route("/waba/v1/{*rest}", any(|| async { Problem::of(Code::NotFound) }))
+        .layer(from_fn_with_state(guard.clone(), auth::pass))
         .layer(from_fn(key_as_bearer))
-        .layer(from_fn(refusal::in_its_shape))
+        .layer(from_fn(refusal::in_the_clients_shape));
+    let sender = Guard { action: Action::Send, ..guard };
+    let graph = Router::new()
+        .route("/{version}/{account}/messages", post(graph::send))
+        .fallback(|| async { Problem::of(Code::NotFound) })
+        .layer(from_fn_with_state(sender, auth::pass))
+        .layer(from_fn(refusal::in_the_shape_of_graph));
+    per_number.nest("/graph", graph)
 }
 
 /// A key in the client's own header is a bearer token of ours.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use control::Words;
 use model::endpoint::Endpoint;
-use model::send::OutgoingBody;
+use model::send::{OutgoingBody, ReadMark, Recipient};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -55,6 +55,23 @@ struct Context {
 }
 
 impl Message {
+    /// Who gets it: a number, or a user id, which is named apart.
+    pub(super) fn recipient(&self) -> Result<Recipient, Problem> {
+        let bsuid = self.members.get("recipient").and_then(Value::as_str);
+        match (self.to(), bsuid) {
+            (Err(_), Some(bsuid)) => Ok(Recipient::Bsuid { bsuid: bsuid.to_owned() }),
+            (to, _) => Ok(Recipient::Address(to?.to_owned())),
+        }
+    }
+
+    /// The message that it marks as read, and whether to show that we are typing; nothing where it is a message itself.
+    pub(super) fn mark(&self) -> Option<ReadMark> {
+        let is_mark = self.members.get("status").is_some_and(|status| status == "read");
+        let message_id = self.members.get("message_id").and_then(Value::as_str).filter(|_| is_mark)?;
+        let typing = self.members.contains_key("typing_indicator");
+        Some(ReadMark { message_id: message_id.to_owned(), typing })
+    }
+
     pub(super) fn to(&self) -> Result<&str, Problem> {
         let to = self.to.as_deref().filter(|to| !to.is_empty());
         to.ok_or_else(|| Problem::invalid("to", Words::new("say who gets it", "indica quién lo recibe")))

@@ -96,6 +96,22 @@ async fn the_key_of_a_number_passes_no_route_of_ours_and_nobody_else_those_of_th
 }
 
 #[tokio::test]
+async fn a_base_url_of_graph_answers_in_its_shape() {
+    let scene = Scene::new().await;
+    let token = scene.token("sender", None).await;
+    let message =
+        json!({ "messaging_product": "whatsapp", "to": "1555", "type": "text", "text": { "body": "hi" } });
+    for (path, token, status, code) in [
+        ("/graph/v25.0/200/messages", "nobody", 401, 190),
+        ("/graph/v25.0/200/messages", token.as_str(), 400, 100),
+        ("/graph/v25.0/200/media", token.as_str(), 400, 33),
+    ] {
+        let answer = scene.ask("POST", path, token, &message).await;
+        assert_eq!((answer.status, &answer.body["error"]["code"]), (status, &json!(code)), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn each_role_passes_exactly_the_routes_it_may() {
     let scene = Scene::new().await;
     let routes = routes();

@@ -2,18 +2,24 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use model::endpoint::Format;
 use model::secret::{Key, Secret};
+use model::source::{SecretRole, Settings, Source, SourceSecret};
+use model::time::Clock;
+use serde_json::json;
+use simulator::{WhatsApp, whatsapp};
+use store::Store;
 use testkit::place::{Engine, Place, tool};
-use testkit::process::{Gancho, free_address};
+use testkit::process::{ADMIN_TOKEN, Gancho, free_address};
 use testkit::receiver::{Came, Manner, Receiver};
-use testkit::scene::{ENDPOINT_SECRET, Scene, open};
+use testkit::scene::{APP_SECRET, ENDPOINT_SECRET, Scene, open};
 use testkit::sender;
 
 const PATIENCE: Duration = Duration::from_secs(30);
+const ACCESS_TOKEN: &str = "story-access-token";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn deliveries_are_accepted_by_the_libraries_of_python_and_node() -> anyhow::Result<()> {
@@ -27,17 +33,19 @@ async fn deliveries_are_accepted_by_the_libraries_of_python_and_node() -> anyhow
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bot_written_with_pywa_works_behind_a_platform_endpoint() -> anyhow::Result<()> {
+async fn a_bot_written_with_pywa_works_behind_a_platform_endpoint_and_answers_through_our_graph()
+-> anyhow::Result<()> {
     let Some(python) = tool("GANCHO_TEST_PYTHON")? else { return Ok(()) };
     let Some(place) = Place::fresh(Engine::Sqlite).await? else { return Ok(()) };
-    let bot_address = free_address()?;
-    let mut bot = Command::new(python)
-        .arg(script("pywa_bot.py"))
-        .args([&bot_address.port().to_string(), "the-bots-own-app-secret"])
-        .stdout(Stdio::piped())
-        .spawn()?;
+    let (secret, token) = (Secret::new(APP_SECRET), Secret::new(ACCESS_TOKEN));
+    let whatsapp = WhatsApp::start(whatsapp::Settings::new(secret, token, 5, Clock::System)).await?;
+    let (bot_address, address) = (free_address()?, free_address()?);
+    let graph = format!("http://{address}/graph/v25.0");
+    let port = bot_address.port().to_string();
+    let mut bot = Bot::start(&python, &[&port, "the-bots-own-app-secret", &graph, ADMIN_TOKEN])?;
     let store = open(&place).await?;
     let scene = Scene::build(&store).await?;
+    may_send(&store, &scene, &whatsapp).await?;
     scene
         .endpoint(&store, format!("http://{bot_address}/hook"), |endpoint| {
             endpoint.format = Format::Platform;
@@ -46,22 +54,61 @@ async fn a_bot_written_with_pywa_works_behind_a_platform_endpoint() -> anyhow::R
         })
         .await?;
     drop(store);
-    let address = free_address()?;
     let gancho = Gancho::start(Path::new(env!("CARGO_BIN_EXE_gancho")), &place, address, &[]).await?;
-    let url = format!("http://{address}/in/{}", scene.source);
-    let answer =
-        sender::post_signed(&sender::client(), &url, &sender::message("wamid.P1", 1, "hola pywa")).await?;
-    assert_eq!(answer.status, 200);
+    whatsapp.webhooks_to(&format!("http://{address}/in/{}", scene.source));
+    let said = whatsapp.customer("Ana", "5215512345678").says("hola pywa").await;
+    assert!(said.is_acknowledged(), "{said:?}");
 
-    let out = bot.stdout.take().expect("its output is piped");
-    let said = tokio::task::spawn_blocking(move || BufReader::new(out).lines().next());
-    let said = tokio::time::timeout(PATIENCE, said).await.map(|said| said.ok().flatten());
-    bot.kill()?;
-    bot.wait()?;
-    let said = said?.expect("it said something")?;
-    assert_eq!(said, "got hola pywa");
+    let out = bot.0.stdout.take().expect("its output is piped");
+    let lines = tokio::task::spawn_blocking(move || {
+        BufReader::new(out).lines().take(5).collect::<Result<Vec<_>, _>>()
+    });
+    let lines = tokio::time::timeout(PATIENCE, lines).await;
+    drop(bot);
+    let lines = lines???;
+    let taken = whatsapp.sends();
+    assert_eq!((taken.len(), whatsapp.reads().len()), (1, 1));
+    assert_eq!(taken[0].body["text"]["body"], "¡hola!");
+    assert!(taken[0].body["context"]["message_id"].is_string(), "it quotes what it answers");
+    let mut told = ["got hola pywa".to_owned(), format!("sent {}", taken[0].wamid)].to_vec();
+    told.extend(["sent", "delivered", "read"].map(|step| format!("{step} {}", taken[0].wamid)));
+    let sorted = |mut lines: Vec<String>| {
+        lines.sort();
+        lines
+    };
+    assert_eq!(lines[0], told[0]);
+    assert_eq!(sorted(lines), sorted(told), "the id that the call gave is the one of the statuses");
     gancho.stop().await?;
     Ok(())
+}
+
+/// A process of Python that ends with the test, however that ends.
+struct Bot(Child);
+
+impl Bot {
+    fn start(python: &Path, args: &[&str]) -> anyhow::Result<Bot> {
+        let mut command = Command::new(python);
+        command.arg(script("pywa_bot.py")).args(args).env("PYTHONIOENCODING", "utf-8");
+        Ok(Bot(command.stdout(Stdio::piped()).spawn()?))
+    }
+}
+
+impl Drop for Bot {
+    fn drop(&mut self) {
+        // Ended already at worst.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Gives the story's source what it needs to send.
+async fn may_send(store: &Store, scene: &Scene, whatsapp: &WhatsApp) -> anyhow::Result<()> {
+    let settings = json!({ "api_base": whatsapp.api_base() });
+    let mut source = Source::clone(store.routing().source(scene.source).expect("the story's source"));
+    source.settings = Settings::new(settings.as_object().expect("an object").clone());
+    let key = Key::current(Secret::new(ACCESS_TOKEN));
+    source.secrets.push(SourceSecret { role: SecretRole::AccessToken, key });
+    Ok(store.sources().save(source).await?)
 }
 
 /// One delivery as an endpoint got it from the real binary.

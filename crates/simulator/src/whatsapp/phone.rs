@@ -74,16 +74,31 @@ impl Customer {
         let (mut wamids, mut messages) = (Vec::new(), Vec::new());
         for (kind, content) in contents {
             let wamid = self.state.wamids.next();
-            let mut message = json!({ "from": self.wa_id, "id": wamid, "timestamp": said_at, "type": kind });
+            let mut message = json!({
+                "from": self.wa_id,
+                "from_user_id": user_id(&self.wa_id),
+                "id": wamid,
+                "timestamp": said_at,
+                "type": kind,
+            });
             message[kind] = content;
             messages.push(message);
             wamids.push(wamid);
         }
         let items = json!({
-            "contacts": [{ "profile": { "name": self.name }, "wa_id": self.wa_id }],
+            "contacts": [{
+                "profile": { "name": self.name },
+                "wa_id": self.wa_id,
+                "user_id": user_id(&self.wa_id),
+            }],
             "messages": messages,
         });
         let answered = self.state.webhooks.send(webhook::envelope(&self.number, items)).await;
         Answered { wamids, ..answered }
     }
+}
+
+/// The user id that the business knows a person by (platforms.md 1.13).
+pub(super) fn user_id(wa_id: &str) -> String {
+    format!("US.{wa_id}")
 }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use model::time::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::phone::user_id;
 use super::{Number, Taken, webhook};
 use crate::switches::Step;
 
@@ -11,7 +12,11 @@ use crate::switches::Step;
 pub(super) fn webhooks(number: &Number, taken: &Taken, groups: &[Vec<Step>], at: Timestamp) -> Vec<Bytes> {
     let webhook = |steps: &Vec<Step>| {
         let statuses: Vec<Value> = steps.iter().map(|step| status(taken, *step, at)).collect();
-        webhook::envelope(number, json!({ "statuses": statuses }))
+        let mut items = json!({ "statuses": statuses });
+        if let Some(contact) = contact(taken) {
+            items["contacts"] = json!([contact]);
+        }
+        webhook::envelope(number, items)
     };
     groups.iter().map(webhook).collect()
 }
@@ -54,6 +59,16 @@ fn word(step: Step) -> &'static str {
         Step::Delivered => "delivered",
         Step::Read => "read",
         Step::Failed(_) => "failed",
+    }
+}
+
+/// The person, who is named beside statuses since 2026; a group is not.
+fn contact(taken: &Taken) -> Option<Value> {
+    let to = taken.to.trim_start_matches('+');
+    match (taken.body.get("to"), &taken.body["recipient_type"]) {
+        (None, _) => Some(json!({ "user_id": taken.to })),
+        (Some(_), kind) if kind == "group" => None,
+        (Some(_), _) => Some(json!({ "wa_id": to, "user_id": user_id(to) })),
     }
 }
 

@@ -24,7 +24,8 @@ async fn a_text_is_genuine_and_read_by_the_adapter() {
     assert_eq!(event.event_type.as_str(), "message.received");
     assert_eq!(event.account, Some(Number::default().phone_number_id));
     assert_eq!(event.occurred_at, NOW);
-    assert_eq!(content["contact"], json!({ "name": "Ana Ruiz", "wa_id": "5215551112222" }));
+    let known = json!({ "name": "Ana Ruiz", "wa_id": "5215551112222", "bsuid": "US.5215551112222" });
+    assert_eq!(content["contact"], known);
     assert_eq!(
         content["message"],
         json!({ "id": answered.wamids[0], "kind": "text", "text": "¿abren 24/7? 👍" })
