@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
     about,
     after_help = "Examples:
   gancho demo                      see a conversation go through, with nothing to set up
+  gancho demo --platform all       the same on every chat platform at once
   gancho serve --set listen=127.0.0.1:9000
   gancho trigger --list            every webhook that can be sent to a gateway as its platform would
   gancho bench ingest --seconds 5"
@@ -83,6 +84,9 @@ pub struct DemoArgs {
     /// Ends when the conversation is over; the exit code is 0 only if everything arrived once and in order.
     #[arg(long)]
     pub once: bool,
+    /// On which platforms: names, or `all`; a customer writes on each at the same time.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "whatsapp")]
+    pub platform: Vec<String>,
     /// How many messages the customer sends.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub messages: u32,

@@ -63,6 +63,51 @@ impl Words {
         format!("  {} {kind:<20} {}", self.paint(32, "gancho → bot"), text.unwrap_or_default())
     }
 
+    /// The first lines of a demo over several platforms.
+    pub fn demo_begins_on(&self, address: &str, platforms: &[&str]) -> String {
+        let title = self.paint(1, self.pick("Gancho demo", "Demostración de Gancho"));
+        let what = self.pick(
+            "Ana writes on each platform at once; one gateway proves, stores and acknowledges; one bot receives and answers.",
+            "Ana escribe por cada plataforma a la vez; una pasarela verifica, guarda y confirma; un bot recibe y responde.",
+        );
+        format!("{title}  {address}  {}\n{what}\n", platforms.join(", "))
+    }
+
+    /// One message was acknowledged on a platform.
+    pub fn demo_acknowledged_on(&self, platform: &str, text: &str, latency: Duration) -> String {
+        format!("{platform:<20}{}", self.demo_acknowledged(text, latency))
+    }
+
+    /// One event of a platform was delivered.
+    pub fn demo_delivered_on(&self, platform: &str, attempt: &Attempt) -> String {
+        format!("{platform:<20}{}", self.demo_delivered(attempt))
+    }
+
+    /// The head of the closing table.
+    pub fn demo_table(&self) -> String {
+        let names = [
+            self.pick("PLATFORM", "PLATAFORMA"),
+            self.pick("MESSAGES", "MENSAJES"),
+            self.pick("REPLIES", "RESPUESTAS"),
+            self.pick("STATUSES", "ESTADOS"),
+        ];
+        self.paint(1, &format!("{:<22}{:>10}{:>12}{:>10}", names[0], names[1], names[2], names[3]))
+    }
+
+    /// A line of it.
+    pub fn demo_row(&self, platform: &str, messages: usize, replies: usize, steps: usize) -> String {
+        format!("{platform:<22}{messages:>10}{replies:>12}{steps:>10}")
+    }
+
+    /// There is no such platform.
+    pub fn demo_unknown(&self, name: &str, known: &[&str]) -> String {
+        let unknown = self.pick(
+            "no platform that can be shown is called",
+            "no se puede mostrar ninguna plataforma llamada",
+        );
+        format!("{unknown} {name:?}: all, {}", known.join(", "))
+    }
+
     /// Everything arrived.
     pub fn demo_ends(&self, messages: usize, replies: usize, steps: usize) -> String {
         let mark = self.paint(32, "✓");

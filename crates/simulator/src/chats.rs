@@ -5,7 +5,7 @@ mod api;
 mod hooks;
 mod line;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,6 +31,21 @@ use crate::server::{Answer, Cut, Handler, Heard, Server};
 const RETRY_KEY: &str = "x-line-retry-key";
 /// How many calls are remembered; older ones are forgotten.
 const REMEMBERED_MAX: usize = 10_000;
+
+/// Every platform whose API is played here.
+pub const PLATFORMS: [&str; 11] = [
+    "telegram",
+    "messenger",
+    "instagram",
+    "discord",
+    "wati",
+    "line",
+    "slack",
+    "viber",
+    "twilio",
+    "whatsapp_onpremises",
+    "dialog360",
+];
 
 /// A call that was taken.
 #[derive(Clone, PartialEq, Debug)]
@@ -88,6 +103,11 @@ impl Chats {
         Some(Customer { line, contact: None, name: name.to_owned() })
     }
 
+    /// How far a platform tells that a message came, as event types; nothing where its webhooks go nowhere.
+    pub fn steps_of(&self, platform: &str) -> Vec<String> {
+        self.desk.line(platform).map(|line| line.steps()).unwrap_or_default()
+    }
+
     /// Waits until every status of what was taken has been acknowledged or dropped.
     pub async fn settled(&self) {
         self.desk.owed.settled().await;
@@ -138,7 +158,7 @@ struct Desk {
     limited: Arc<AtomicU32>,
     lost: Arc<AtomicU32>,
     /// Keys of calls that were taken, by which a repeat is known.
-    keys: Arc<Mutex<HashSet<String>>>,
+    keys: Arc<Mutex<HashMap<String, Arc<Called>>>>,
     hooks: Arc<Hooks>,
     /// The ways to the gateway, by platform.
     lines: Arc<Mutex<Lines>>,
@@ -159,21 +179,21 @@ impl Handler for Desk {
             return Ok(api.unknown());
         }
         let less = |left: u32| left.checked_sub(1);
-        let key = heard.header(RETRY_KEY).map(str::to_owned);
-        if key.as_ref().is_some_and(|key| self.has_taken(key)) {
-            return Ok(Api::repeated());
+        let body = api.read(&heard.body);
+        let key = heard.header(RETRY_KEY).or(body["nonce"].as_str()).map(str::to_owned);
+        if let Some(taken) = key.as_ref().and_then(|key| self.taken_as(key)) {
+            return Ok(api.repeated(&taken));
         }
         if self.limited.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok() {
             return Ok(api.limited());
         }
-        let body = api.read(&heard.body);
         // From here on nothing waits until the statuses are owed: a caller who goes away does not call them off.
         let place = self.owed.place().await;
         let call = self.calls.push(|number| {
             let message_id = api.message_id(number);
             Called { method: heard.method, path, body, message_id }
         });
-        key.map(|key| self.keys.lock().unwrap_or_else(PoisonError::into_inner).insert(key));
+        key.map(|key| self.keys().insert(key, Arc::clone(&call)));
         let (until_given, given) = oneshot::channel();
         if let Some(line) = api.platform(&call).and_then(|platform| self.line(platform)) {
             Line::owe(line, &self.owed, place, given, &call);
@@ -194,7 +214,11 @@ impl Desk {
         self.lines().get(platform).cloned()
     }
 
-    fn has_taken(&self, key: &str) -> bool {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner).contains(key)
+    fn keys(&self) -> MutexGuard<'_, HashMap<String, Arc<Called>>> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn taken_as(&self, key: &str) -> Option<Arc<Called>> {
+        self.keys().get(key).cloned()
     }
 }

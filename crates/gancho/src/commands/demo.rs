@@ -1,4 +1,7 @@
-//! A whole conversation on one machine: a simulated WhatsApp number, the gateway, and a bot that answers.
+//! A whole conversation on one machine: a simulated WhatsApp number, the gateway, and a bot that answers; or one on each of several
+//! platforms at once.
+
+mod several;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -9,6 +12,7 @@ use anyhow::{Context, bail};
 use model::access::App;
 use model::endpoint::Endpoint;
 use model::event::EventPattern;
+use model::id::AppId;
 use model::secret::{Key, Secret};
 use model::source::{SecretRole, Settings, Source, SourceSecret, UnknownAccounts};
 use model::time::Clock;
@@ -22,6 +26,8 @@ use crate::config::process_environment;
 use crate::settings::Config;
 use crate::words::Words;
 
+/// The platform that is shown where none is named.
+const WHATSAPP: &str = "whatsapp";
 /// How long the whole conversation may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// What each reply is told of: taken, sent, delivered, read.
@@ -31,6 +37,9 @@ const STEPS: [&str; 4] = ["message.accepted", "message.sent", "message.delivered
 #[allow(clippy::print_stdout, reason = "what the user asked to see")]
 pub async fn run(args: &DemoArgs) -> anyhow::Result<()> {
     let words = Words::of(process_environment);
+    if args.platform != [WHATSAPP] {
+        return several::run(args, &words).await;
+    }
     let signals = Signals::listen()?;
     let stage = Stage::set(args).await?;
     println!("{}", words.demo_begins(&stage.address()));
@@ -203,13 +212,18 @@ async fn furnish(
         watchdog: model::watch::Watchdog::Off,
     };
     store.sources().save(source.clone()).await?;
-    let mut endpoint = Endpoint::new(store.fresh_id(), app.id, bot.url());
+    give_endpoint(store, app.id, bot, key).await?;
+    Ok(source)
+}
+
+/// The bot's endpoint, which wants to hear of messages.
+async fn give_endpoint(store: &Store, app: AppId, bot: &Bot, key: Secret) -> anyhow::Result<()> {
+    let mut endpoint = Endpoint::new(store.fresh_id(), app, bot.url());
     endpoint.name = "bot".to_owned();
     endpoint.subscription.types = EventPattern::new("message.*").into_iter().collect();
     endpoint.keys = vec![Key::current(key)];
     endpoint.allow_http = true;
-    store.endpoints().save(endpoint).await?;
-    Ok(source)
+    Ok(store.endpoints().save(endpoint).await?)
 }
 
 /// A folder that goes with the demo.

@@ -20,6 +20,26 @@ fn the_demo_ends_well_only_when_everything_arrived_once_and_in_order() {
 }
 
 #[test]
+fn a_demo_over_several_platforms_ends_well_only_when_each_was_heard_and_answered() {
+    let demo = |platforms: &str| {
+        let mut demo = Command::new(env!("CARGO_BIN_EXE_gancho"));
+        demo.args(["demo", "--once", "--messages", "4", "--platform", platforms])
+            .env("GANCHO_LANGUAGE", "en");
+        let ended = demo.output().expect("the binary was built");
+        let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+        (ended.status.success(), said + &String::from_utf8_lossy(&ended.stderr))
+    };
+    let (is_well, said) = demo("whatsapp,telegram,messenger,line,slack");
+    assert!(is_well, "{said}");
+    assert!(said.contains("20 messages delivered exactly once, in order; 20 replies sent"), "{said}");
+    let (is_well, said) = demo("all");
+    assert!(is_well, "{said}");
+    assert!(said.contains("48 messages delivered exactly once, in order; 48 replies sent"), "{said}");
+    let (is_well, said) = demo("telegram,icq");
+    assert!(!is_well && said.contains("\"icq\"") && said.contains("dialog360"), "{said}");
+}
+
+#[test]
 fn an_unknown_setting_is_named_and_nothing_starts() {
     let serve = Command::new(env!("CARGO_BIN_EXE_gancho"))
         .args(["serve", "--set", "colour=blue"])

@@ -13,6 +13,7 @@ use model::secret::Secret;
 use model::source::{SecretRole, Settings};
 use model::time::Clock;
 use serde_json::{Value, json};
+use simulator::chats::PLATFORMS;
 use simulator::sender::{Filling, Request, Sample, Way};
 use simulator::{Chats, Sender};
 use store::Store;
@@ -28,19 +29,6 @@ const TOKEN: &str = "123456:the-bot-token";
 /// What the platforms prove themselves with; of Discord's key pair it is the seed.
 const SECRET: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 const MESSAGES: u64 = 5;
-const PLATFORMS: [&str; 11] = [
-    "telegram",
-    "messenger",
-    "instagram",
-    "discord",
-    "wati",
-    "line",
-    "slack",
-    "viber",
-    "twilio",
-    "whatsapp_onpremises",
-    "dialog360",
-];
 /// Those whose requests show a text, which proves who sends and not what.
 const SHOWING: [&str; 3] = ["telegram", "wati", "whatsapp_onpremises"];
 /// How far each platform tells that a message came. The others tell nothing, and Messenger not which messages were read.

@@ -85,6 +85,10 @@ impl Platform for Discord {
         send::interpret(answer)
     }
 
+    fn knows_repeats_for(&self) -> Option<Duration> {
+        Some(send::NONCE_LASTS)
+    }
+
     fn addressed_by(&self) -> &'static [&'static str] {
         &[CHANNEL]
     }

@@ -18,6 +18,8 @@ use crate::settings;
 
 const API_BASE: &str = "https://discord.com/api/v10";
 const SETTINGS: [&str; 4] = ["tolerance_s", "ephemeral", "api_base", "messages_per_second"];
+/// How long Discord surely knows a nonce again: it says "the next few minutes".
+pub(super) const NONCE_LASTS: Duration = Duration::from_secs(120);
 /// Discord asks who calls.
 const USER_AGENT: &str = "DiscordBot (https://gancho.example, 1)";
 /// The longest content, in characters.

@@ -155,9 +155,14 @@ impl Api {
         Answer::json(status, &told)
     }
 
-    /// LINE's answer to a call that it has taken before.
-    pub(super) fn repeated() -> Answer {
-        Answer::json(StatusCode::CONFLICT, &json!({ "message": "The retry key is already accepted" }))
+    /// The answer to a call that was taken before: LINE says so, Discord shows the message once more.
+    pub(super) fn repeated(self, call: &Called) -> Answer {
+        match self {
+            Api::Line => {
+                Answer::json(StatusCode::CONFLICT, &json!({ "message": "The retry key is already accepted" }))
+            }
+            _ => self.taken(call),
+        }
     }
 
     /// The answer to whoever does not show the token.

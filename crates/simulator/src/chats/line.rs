@@ -66,6 +66,18 @@ impl Line {
         });
     }
 
+    /// The steps that the platform tells of by name, as the gateway calls them.
+    pub(super) fn steps(&self) -> Vec<String> {
+        let told = |step: &'static str| {
+            let sample = Sample::named(&format!("{}.{step}", self.platform()))?;
+            let request = self.sender.request(&sample, &self.filling(), &self.url).ok()?;
+            let becomes = self.sender.becomes(&request, self.clock.now()).ok()?;
+            let name = format!("message.{step}");
+            becomes.contains(&name).then_some(name)
+        };
+        STEPS.iter().filter_map(|step| told(step)).collect()
+    }
+
     /// The webhook of one step, where the platform has it.
     fn status(&self, step: &str, call: &Called) -> Option<Request> {
         let sample = Sample::named(&format!("{}.{step}", self.platform()))?;
