@@ -18,6 +18,7 @@ use model::receipt::ReceiptState;
 use model::retry::RETRIES_MAX;
 use model::send::SendState;
 use model::source::{ADDRESS_BYTES_MAX, SecretRole, UnknownAccounts};
+use model::watch::Watchdog;
 use serde_json::Value;
 use utoipa::Number;
 use utoipa::openapi::schema::{
@@ -171,12 +172,13 @@ fn asked(of: &str, member: &str) -> Option<Fact> {
         (_, "timeout_s") => Fact::Within(TIMEOUT_S),
         (_, "overlap_s") => Fact::Within(OVERLAP_S),
         (_, "rate_per_second") => Fact::Within(RATE_PER_SECOND),
-        ("CreateToken", "role") => Fact::OneOf(Role::ALL.map(Role::as_str).into()),
+        ("CreateToken", "role") => Fact::OneOf(Role::CHOSEN.map(Role::as_str).into()),
         (_, "role") => Fact::OneOf(SecretRole::ALL.map(SecretRole::as_str).into()),
         (_, "platform") => Fact::OneOf(platforms()),
         (_, "format") => Fact::OneOf(Format::ALL.map(Format::as_str).into()),
         (_, "order") => Fact::OneOf(Order::ALL.map(Order::as_str).into()),
         (_, "on_dead") => Fact::OneOf(OnDead::ALL.map(OnDead::as_str).into()),
+        (_, "watchdog") => Fact::OneOf(Watchdog::ALL.map(Watchdog::as_str).into()),
         (_, "unknown_accounts") => Fact::OneOf(UnknownAccounts::ALL.map(UnknownAccounts::as_str).into()),
         ("SendMessage", "type") => Fact::OneOf(BODIES.into()),
         ("deliveries", "status") => Fact::OneOf(DeliveryState::ALL.map(DeliveryState::as_str).into()),

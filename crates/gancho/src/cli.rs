@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -37,6 +38,8 @@ pub enum Command {
     /// Sends a sample of a platform's webhook to a running gateway, signed as the platform would.
     #[command(after_help = TRIGGER_EXAMPLES)]
     Trigger(TriggerArgs),
+    /// Lets a bot be developed with no account: a simulated WhatsApp number, the gateway, and a page to write on as the customer.
+    Simulate(SimulateArgs),
     /// Runs the gateway.
     Serve,
     /// Measures the product as it runs, against the floor of the same server without a store.
@@ -151,6 +154,24 @@ pub struct TriggerArgs {
     /// Prints one JSON object a line.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Which bot is developed, and where the page is.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  gancho simulate                                    a bot of ours answers everything
+  gancho simulate --url http://127.0.0.1:3000/hook   your bot gets what you write
+  gancho simulate --url http://127.0.0.1:3000/hook --format platform")]
+pub struct SimulateArgs {
+    /// Where the bot is; one of ours answers when absent.
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// What the bot gets: `standard`, `platform` (as Meta sends it) or `client` (as the on-premises client does).
+    #[arg(long, default_value = "standard", value_parser = ["standard", "platform", "client"])]
+    pub format: String,
+    /// Where the page is.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
+    pub listen: SocketAddr,
 }
 
 /// What to measure and how.

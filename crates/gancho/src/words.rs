@@ -6,6 +6,7 @@ use model::receipt::Language;
 use simulator::bot::Attempt;
 use simulator::sender::Answered;
 
+use crate::commands::simulate::Opening;
 use crate::commands::trigger::Advice;
 
 /// The texts of one language, plain where nobody wants colours.
@@ -127,6 +128,21 @@ impl Words {
             .pick("The gateway stays open. Look around:", "La pasarela sigue abierta. Échale un vistazo:");
         let end = self.pick("Ctrl-C ends it and removes its data.", "Ctrl-C la termina y borra sus datos.");
         format!("\n{look}\n  curl -H 'Authorization: Bearer {token}' {address}/v1/events\n{end}")
+    }
+
+    /// Where the page of the simulation is, and what the bot's author has to know.
+    pub fn simulate_begins(&self, page: &str, opening: &Opening) -> String {
+        let title = self.paint(1, self.pick("Gancho simulate", "Simulación de Gancho"));
+        let facts = [
+            (self.pick("page", "página"), page),
+            (self.pick("your bot", "tu bot"), opening.bot_url.as_str()),
+            (self.pick("its secret", "su secreto"), opening.bot_secret.expose()),
+            ("API", opening.api.as_str()),
+            ("token", opening.token.expose()),
+        ];
+        let facts: Vec<String> = facts.iter().map(|(name, value)| format!("  {name:<12}{value}")).collect();
+        let end = self.pick("Ctrl-C ends it and removes its data.", "Ctrl-C la termina y borra sus datos.");
+        format!("{title}\n{}\n{end}", facts.join("\n"))
     }
 
     /// The head of the list of samples.

@@ -31,6 +31,9 @@ impl Role {
     /// Every role.
     pub const ALL: [Role; 5] = [Role::Admin, Role::Operator, Role::Viewer, Role::Sender, Role::Number];
 
+    /// Those that a person chooses from: the key of a number is made for its account.
+    pub const CHOSEN: [Role; 4] = [Role::Admin, Role::Operator, Role::Viewer, Role::Sender];
+
     /// The name in the API.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -44,16 +44,17 @@ pub(crate) fn router(control: &Control, rates: &Arc<Rates>) -> Router<Control> {
         .route("/waba/v1/messages/{id}", put(mark))
         .route("/waba/v1/contacts", post(check))
         .route("/waba/v1/{*rest}", any(|| async { Problem::of(Code::NotFound) }))
-        .layer(from_fn_with_state(guard.clone(), auth::pass))
-        .layer(from_fn(key_as_bearer))
-        .layer(from_fn(refusal::in_the_clients_shape));
+        .route_layer(from_fn_with_state(guard.clone(), auth::pass))
+        .route_layer(from_fn(key_as_bearer))
+        .route_layer(from_fn(refusal::in_the_clients_shape));
     let sender = Guard { action: Action::Send, ..guard };
     let graph = Router::new()
-        .route("/{version}/{account}/messages", post(graph::send))
-        .fallback(|| async { Problem::of(Code::NotFound) })
-        .layer(from_fn_with_state(sender, auth::pass))
-        .layer(from_fn(refusal::in_the_shape_of_graph));
-    per_number.nest("/graph", graph)
+        .route("/graph/{version}/{account}/messages", post(graph::send))
+        .route("/graph/{version}/{account}/{other}", any(|| async { Problem::of(Code::NotFound) }))
+        .route("/graph/{version}/{account}", any(|| async { Problem::of(Code::NotFound) }))
+        .route_layer(from_fn_with_state(sender, auth::pass))
+        .route_layer(from_fn(refusal::in_the_shape_of_graph));
+    per_number.merge(graph)
 }
 
 /// A key in the client's own header is a bearer token of ours.

@@ -161,7 +161,7 @@ fn text_of(attempt: &Attempt) -> Option<String> {
     is_message.then(|| text.to_owned())
 }
 
-fn config(folder: &Folder, token: &Secret, once: bool) -> anyhow::Result<Config> {
+pub(super) fn config(folder: &Folder, token: &Secret, once: bool) -> anyhow::Result<Config> {
     let store = format!("sqlite:{}", folder.0.display());
     // A demo that ends takes any free port; one that stays takes the one everybody knows, when it is free.
     let listen = if once || std::net::TcpListener::bind("127.0.0.1:8080").is_err() {
@@ -192,17 +192,31 @@ async fn furnish(
 ) -> anyhow::Result<Source> {
     let app = App { id: store.fresh_id(), name: "demo".to_owned() };
     store.access().save_app(app.clone()).await?;
+    let verify_token = Secret::new("demo-verify-token");
+    let source = whatsapp_source(store, app.id, platform, [app_secret, verify_token, access_token]);
+    store.sources().save(source.clone()).await?;
+    give_endpoint(store, app.id, bot, key).await?;
+    Ok(source)
+}
+
+/// The source of a simulated number.
+pub(super) fn whatsapp_source(
+    store: &Store,
+    app: AppId,
+    platform: &WhatsApp,
+    [app_secret, verify_token, access_token]: [Secret; 3],
+) -> Source {
     let secret = |role, secret| SourceSecret { role, key: Key::current(secret) };
     let settings = [("api_base".to_owned(), serde_json::Value::from(platform.api_base()))];
-    let source = Source {
+    Source {
         id: store.fresh_id(),
-        app: app.id,
-        platform: "whatsapp".to_owned(),
-        name: "demo".to_owned(),
+        app,
+        platform: WHATSAPP.to_owned(),
+        name: "simulated".to_owned(),
         path: None,
         secrets: vec![
             secret(SecretRole::Signing, app_secret),
-            secret(SecretRole::VerifyToken, Secret::new("demo-verify-token")),
+            secret(SecretRole::VerifyToken, verify_token),
             secret(SecretRole::AccessToken, access_token),
         ],
         settings: Settings::new(settings.into_iter().collect()),
@@ -210,10 +224,7 @@ async fn furnish(
         allowed_networks: Vec::new(),
         rate_per_second: None,
         watchdog: model::watch::Watchdog::Off,
-    };
-    store.sources().save(source.clone()).await?;
-    give_endpoint(store, app.id, bot, key).await?;
-    Ok(source)
+    }
 }
 
 /// The bot's endpoint, which wants to hear of messages.
@@ -227,10 +238,10 @@ async fn give_endpoint(store: &Store, app: AppId, bot: &Bot, key: Secret) -> any
 }
 
 /// A folder that goes with the demo.
-struct Folder(PathBuf);
+pub(super) struct Folder(PathBuf);
 
 impl Folder {
-    fn fresh() -> Folder {
+    pub(super) fn fresh() -> Folder {
         let name = format!("gancho-demo-{}-{}", std::process::id(), Clock::System.now().as_millis());
         Folder(Path::new(&std::env::temp_dir()).join(name))
     }

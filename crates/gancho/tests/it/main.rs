@@ -17,6 +17,7 @@ mod oracles;
 mod platforms;
 mod reference;
 mod registering;
+mod simulating;
 mod storage;
 mod trigger;
 mod vendors;
