@@ -6,9 +6,10 @@ use model::time::Timestamp;
 
 use super::room::{Line, NAME_MAX, Opening, TEXT_MAX, Tick};
 
-/// The page's own style and script.
+/// The page's own style, script and icon.
 pub(super) const STYLE: &str = include_str!("style.css");
 pub(super) const SCRIPT: &str = include_str!("script.js");
+pub(super) const ICON: &str = include_str!("icon.svg");
 
 /// The whole page.
 pub(super) fn whole(language: Language, opening: &Opening, lines: &[Line]) -> String {
@@ -22,6 +23,7 @@ pub(super) fn whole(language: Language, opening: &Opening, lines: &[Line]) -> St
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 title { "Gancho · " (say("simulated WhatsApp", "WhatsApp simulado")) }
+                link rel="icon" href="/icon.svg" type="image/svg+xml";
                 link rel="stylesheet" href="/style.css";
                 script src="/script.js" defer {}
             }
@@ -50,9 +52,9 @@ fn form(language: Language) -> Markup {
         form id="say" method="post" action="/say" {
             label for="name" { (say("Name", "Nombre")) }
             input id="name" name="name" value="Ana" maxlength=(NAME_MAX) autocomplete="off";
-            label.hidden for="text" { (say("Message", "Mensaje")) }
+            label.hidden for="text" { (say("What the customer writes", "Lo que escribe el cliente")) }
             textarea id="text" name="text" rows="1" maxlength=(TEXT_MAX) required autofocus
-                placeholder=(say("Write as the customer…", "Escribe como el cliente…")) {}
+                placeholder=(say("Write…", "Escribe…")) {}
             button type="submit" { (say("Send", "Enviar")) }
         }
     }

@@ -49,6 +49,7 @@ pub(super) fn router(room: Room, address: SocketAddr, ending: CancellationToken)
             "/script.js",
             get(|| async { ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], page::SCRIPT) }),
         )
+        .route("/icon.svg", get(|| async { ([(CONTENT_TYPE, "image/svg+xml")], page::ICON) }))
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .layer(from_fn_with_state(address, guard::own))
         .with_state(desk)
