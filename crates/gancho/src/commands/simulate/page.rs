@@ -34,7 +34,7 @@ pub(super) fn whole(language: Language, opening: &Opening, lines: &[Line]) -> St
                 }
                 main {
                     section.chat aria-label=(say("Conversation", "Conversación")) {
-                        ol id="log" role="log" aria-live="polite" tabindex="0" { (PreEscaped(log(language, lines))) }
+                        div id="log" role="log" aria-live="polite" tabindex="0" { (PreEscaped(log(language, lines))) }
                         (form(language))
                     }
                     (details(language, opening))
@@ -99,7 +99,7 @@ pub(super) fn log(language: Language, lines: &[Line]) -> String {
     let shown = html! {
         @for line in lines { (one(language, line)) }
         @if lines.is_empty() {
-            li.nothing { (pick(language, "Nothing has been said yet. Write something.", "Aún no se ha dicho nada. Escribe algo.")) }
+            p.nothing { (pick(language, "Nothing has been said yet. Write something.", "Aún no se ha dicho nada. Escribe algo.")) }
         }
     };
     // Events are sent line by line, and know no carriage returns.
@@ -109,7 +109,7 @@ pub(super) fn log(language: Language, lines: &[Line]) -> String {
 fn one(language: Language, line: &Line) -> Markup {
     let side = if line.is_customer { "said customer" } else { "said bot" };
     html! {
-        li class=(side) {
+        article class=(side) {
             span.who { (line.name) }
             p.text { (line.text) }
             span.foot {
