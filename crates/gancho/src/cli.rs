@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
     about,
     after_help = "Examples:
   gancho demo                      see a conversation go through, with nothing to set up
+  gancho demo --platform all       the same on every platform at once
   gancho serve --set listen=127.0.0.1:9000
   gancho trigger --list            every webhook that can be sent to a gateway as its platform would
   gancho bench ingest --seconds 5"
@@ -31,7 +32,7 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Shows a whole conversation on this machine: a simulated WhatsApp number, the gateway, and a bot.
+    /// Shows whole conversations on this machine: simulated platforms, the gateway, and a bot.
     Demo(DemoArgs),
     /// Sends a sample of a platform's webhook to a running gateway, signed as the platform would.
     #[command(after_help = TRIGGER_EXAMPLES)]
@@ -83,7 +84,10 @@ pub struct DemoArgs {
     /// Ends when the conversation is over; the exit code is 0 only if everything arrived once and in order.
     #[arg(long)]
     pub once: bool,
-    /// How many messages the customer sends.
+    /// Where the customer writes, at the same time: platforms with commas between them, or `all`; WhatsApp alone when absent.
+    #[arg(long, value_name = "PLATFORM,…", value_delimiter = ',')]
+    pub platform: Vec<String>,
+    /// How many messages the customer sends, on each platform.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub messages: u32,
 }

@@ -1,5 +1,7 @@
 //! What the terminal says, in English and in Spanish.
 
+mod crowd;
+
 use std::time::Duration;
 
 use model::receipt::Language;

@@ -29,9 +29,38 @@ const RETRY_KEY: &str = "x-line-retry-key";
 /// How many calls are remembered; older ones are forgotten.
 const REMEMBERED_MAX: usize = 10_000;
 
+/// The platforms whose APIs are played.
+pub const PLATFORMS: [&str; 11] = [
+    "telegram",
+    "messenger",
+    "instagram",
+    "discord",
+    "wati",
+    "line",
+    "slack",
+    "viber",
+    "twilio",
+    "whatsapp_onpremises",
+    "dialog360",
+];
+
+/// How far a platform tells that a message came, in order; none where it tells nothing. Messenger does not say which
+/// messages were read.
+pub fn steps(platform: &str) -> &'static [&'static str] {
+    match platform {
+        "messenger" => &["delivered"],
+        "instagram" => &["read"],
+        "wati" | "viber" => &["delivered", "read"],
+        "twilio" | "whatsapp_onpremises" | "dialog360" => &["sent", "delivered", "read"],
+        _ => &[],
+    }
+}
+
 /// A call that was taken.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Called {
+    /// The platform that it was made to; nobody's where it names no account that is known, or is no message.
+    pub platform: Option<&'static str>,
     /// The method of HTTP.
     pub method: Method,
     /// The path, without a token that is a part of it.
@@ -81,10 +110,10 @@ impl Chats {
     /// A person on a platform; nobody where [`Chats::webhooks_to`] has not said where its webhooks go.
     pub fn customer(&self, platform: &str, name: &str) -> Option<Customer> {
         let line = self.desk.line(platform)?;
-        Some(Customer { line, contact: None, name: name.to_owned() })
+        Some(Customer { line, owed: Arc::clone(&self.desk.owed), contact: None, name: name.to_owned() })
     }
 
-    /// Waits until every status of what was taken has been acknowledged or dropped.
+    /// Waits until every status of what was taken, and every message that was tried again, has been acknowledged or dropped.
     pub async fn settled(&self) {
         self.desk.owed.settled().await;
     }
@@ -97,6 +126,11 @@ impl Chats {
     /// Takes the next so many calls and closes without an answer.
     pub fn lose_answers(&self, calls: u32) {
         self.desk.lost.store(calls, Ordering::Relaxed);
+    }
+
+    /// The last 10,000 calls that were taken, oldest first.
+    pub fn calls(&self) -> Vec<Arc<Called>> {
+        self.desk.calls.all()
     }
 
     /// How many calls were taken.
@@ -153,11 +187,12 @@ impl Handler for Desk {
         let place = self.owed.place().await;
         let call = self.calls.push(|number| {
             let message_id = api.message_id(number);
-            Called { method: heard.method, path, body, message_id }
+            let platform = api.platform(&path, &body);
+            Called { platform, method: heard.method, path, body, message_id }
         });
         key.map(|key| self.keys.lock().unwrap_or_else(PoisonError::into_inner).insert(key));
         let (until_given, given) = oneshot::channel();
-        if let Some(line) = api.platform(&call).and_then(|platform| self.line(platform)) {
+        if let Some(line) = call.platform.and_then(|platform| self.line(platform)) {
             Line::owe(line, &self.owed, place, given, &call);
         }
         match self.lost.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less) {

@@ -1,4 +1,4 @@
-//! The commands, one a file.
+//! The commands, one a file or folder.
 
 pub mod serve;
 pub mod demo;
@@ -6,6 +6,7 @@ pub mod check;
 pub mod token;
 pub mod sign;
 pub mod trigger;
+pub mod stage;
 
 use anyhow::Context;
 

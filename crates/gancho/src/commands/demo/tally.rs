@@ -1,0 +1,90 @@
+//! What a conversation on one platform must have come to.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::ensure;
+use simulator::bot::Attempt;
+
+use super::super::stage::cast::{said, steps};
+
+/// How long it may take until everything has come, however little there is.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long each message may take besides: some platforms take one a second from a chat.
+const PATIENCE_EACH: Duration = Duration::from_secs(2);
+
+/// How long a conversation of so many messages may take.
+pub(super) fn patience(count: u32) -> Duration {
+    PATIENCE + PATIENCE_EACH * count
+}
+
+/// What is expected of one platform.
+pub(super) struct Tally {
+    pub(super) platform: &'static str,
+    pub(super) count: usize,
+}
+
+/// What a conversation came to, once it was found to be complete.
+pub(super) struct Told {
+    pub(super) platform: &'static str,
+    pub(super) messages: usize,
+    pub(super) replies: usize,
+    /// How many came of each step that the platform tells.
+    pub(super) statuses: Vec<usize>,
+}
+
+impl Tally {
+    /// Whether as many events have come as there must be.
+    pub(super) fn is_complete(&self, attempts: &[Arc<Attempt>]) -> bool {
+        self.of(attempts).count() >= self.count * (1 + steps(self.platform).len())
+    }
+
+    /// Everything exactly once, in order, and for each message one reply that came all the way back.
+    pub(super) fn verify(&self, attempts: &[Arc<Attempt>], replies: usize) -> anyhow::Result<Told> {
+        let Tally { platform, count } = *self;
+        ensure!(attempts.iter().all(|attempt| attempt.genuine), "a signature was wrong");
+        let ids: Vec<&str> = self.of(attempts).filter_map(|attempt| attempt.id.as_deref()).collect();
+        let distinct: BTreeSet<&str> = ids.iter().copied().collect();
+        ensure!(ids.len() == distinct.len(), "{platform}: an event was delivered twice");
+        let texts: Vec<&str> = self.of(attempts).filter_map(text_of).collect();
+        let expected: Vec<String> = (1..=count).map(|number| format!("hola {number}")).collect();
+        ensure!(texts == expected, "{platform}: the messages came as {texts:?}");
+        ensure!(replies == count, "{platform}: {replies} replies reached the platform, not {count}");
+        let mut statuses = Vec::new();
+        for step in steps(platform) {
+            let is_it = |attempt: &&Attempt| kind_of(attempt).strip_prefix("message.") == Some(step);
+            let told = self.of(attempts).filter(is_it).count();
+            ensure!(told == count, "{platform}: {told} of {count} replies told {step}");
+            statuses.push(told);
+        }
+        let all = count * (1 + statuses.len());
+        ensure!(ids.len() == all, "{platform}: {} events came, not {all}", ids.len());
+        Ok(Told { platform, messages: texts.len(), replies, statuses })
+    }
+
+    fn of<'a>(&self, attempts: &'a [Arc<Attempt>]) -> impl Iterator<Item = &'a Attempt> + use<'a> {
+        let platform = self.platform;
+        taken(attempts).filter(move |attempt| platform_of(attempt) == platform)
+    }
+}
+
+/// Those that the bot took.
+pub(super) fn taken(attempts: &[Arc<Attempt>]) -> impl Iterator<Item = &Attempt> {
+    attempts.iter().map(Arc::as_ref).filter(|attempt| attempt.is_taken())
+}
+
+/// The platform that an event happened on.
+pub(super) fn platform_of(attempt: &Attempt) -> &str {
+    let named = attempt.body.as_ref().and_then(|body| body["context"]["platform"].as_str());
+    named.unwrap_or_default()
+}
+
+fn kind_of(attempt: &Attempt) -> &str {
+    attempt.event_type.as_deref().unwrap_or_default()
+}
+
+fn text_of(attempt: &Attempt) -> Option<&str> {
+    let text = attempt.body.as_ref()?["data"]["message"]["text"].as_str()?;
+    (kind_of(attempt) == "message.received").then(|| said(text))
+}
