@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand};
   gancho demo                      see a conversation go through, with nothing to set up
   gancho demo --platform all       the same on every platform at once
   gancho serve --set listen=127.0.0.1:9000
+  gancho simulate                  write to your bot as its customer, in a browser
   gancho trigger --list            every webhook that can be sent to a gateway as its platform would
   gancho bench ingest --seconds 5"
 )]
@@ -34,6 +36,9 @@ pub struct Cli {
 pub enum Command {
     /// Shows whole conversations on this machine: simulated platforms, the gateway, and a bot.
     Demo(DemoArgs),
+    /// Plays a platform for your bot: a page where you write as its customer, with no account anywhere.
+    #[command(after_help = SIMULATE_EXAMPLES)]
+    Simulate(SimulateArgs),
     /// Sends a sample of a platform's webhook to a running gateway, signed as the platform would.
     #[command(after_help = TRIGGER_EXAMPLES)]
     Trigger(TriggerArgs),
@@ -90,6 +95,29 @@ pub struct DemoArgs {
     /// How many messages the customer sends, on each platform.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub messages: u32,
+}
+
+const SIMULATE_EXAMPLES: &str = "Examples:
+  gancho simulate                  with a bot of ours that says everything again
+  gancho simulate --url http://127.0.0.1:9000/hook
+  gancho simulate --platform telegram --url https://my-bot.example/hook
+  gancho simulate --url http://127.0.0.1:9000/hook --format platform";
+
+/// Which platform to play, and for whom.
+#[derive(Debug, Args)]
+pub struct SimulateArgs {
+    /// The platform that your customer writes on.
+    #[arg(long, default_value = "whatsapp")]
+    pub platform: String,
+    /// Where your bot takes events: https, or plain http on this machine. Without it a bot of ours answers.
+    #[arg(long)]
+    pub url: Option<String>,
+    /// What your bot is sent: `standard`, the gateway's own events, or `platform`, what the platform itself would send.
+    #[arg(long, default_value = "standard", value_parser = ["standard", "platform"])]
+    pub format: String,
+    /// Where the page is. Whoever reaches it can write as the customer and read the conversation.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
+    pub listen: SocketAddr,
 }
 
 const TRIGGER_EXAMPLES: &str = "Examples:

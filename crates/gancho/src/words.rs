@@ -1,6 +1,9 @@
 //! What the terminal says, in English and in Spanish.
 
 mod crowd;
+mod simulate;
+
+pub use self::simulate::Ready;
 
 use std::time::Duration;
 

@@ -5,6 +5,7 @@ pub mod demo;
 pub mod check;
 pub mod token;
 pub mod sign;
+pub mod simulate;
 pub mod trigger;
 pub mod stage;
 
@@ -20,6 +21,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
     let load = || config::load(cli.config.as_deref(), &config::process_environment, &cli.set);
     match cli.command {
         Command::Demo(args) => demo::run(&args).await,
+        Command::Simulate(args) => simulate::run(&args).await,
         Command::Trigger(args) => trigger::run(&args).await,
         Command::Bench(args) => bench::run(&args).await,
         Command::Floor(args) => bench::floor::serve(&args).await,

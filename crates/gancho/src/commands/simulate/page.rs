@@ -1,0 +1,288 @@
+//! The page as HTML. Everything that comes from outside is escaped.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use model::delivery::DeliveryState;
+use model::message::MessageState;
+use model::time::Timestamp;
+
+use super::texts::Texts;
+use super::thread::{Entry, Progress, Reached, Said, Side, Thread};
+
+/// The longest message, in characters.
+pub(super) const TEXT_MAX: usize = 4096;
+/// The longest name, in characters.
+pub(super) const NAME_MAX: usize = 60;
+
+/// One tick, two, a clock, a warning.
+const TICK: &str = "M3 8.5l3.2 3.2L13 5";
+const TICKS: &str = "M1 8.5l3.2 3.2L10.8 5M7 11.2l.7.5L15 5";
+const CLOCK: &str = "M8 2.5a5.5 5.5 0 1 0 0 11a5.5 5.5 0 0 0 0-11zM8 5v3.2l2 1.3";
+const WARNING: &str = "M8 2.2L14.5 13.5h-13zM8 6.5v3.2M8 11.6v.1";
+
+/// What is simulated, and for whom.
+pub(super) struct About {
+    pub(super) platform: &'static str,
+    /// Where the bot is; nobody's where it is ours.
+    pub(super) bot: Option<String>,
+    pub(super) gateway: String,
+}
+
+/// What a page is made of besides the conversation.
+pub(super) struct View<'v> {
+    pub(super) about: &'v About,
+    pub(super) texts: &'v Texts,
+    /// The name that the customer has chosen.
+    pub(super) name: &'v str,
+    /// Shows that a form is of this page.
+    pub(super) form_token: &'v str,
+    /// Why what was sent has not come in, and what was sent.
+    pub(super) notice: Option<(&'v str, &'v str)>,
+}
+
+/// Text as HTML, also within quotes.
+pub(super) fn escaped(text: &str) -> String {
+    let mut html = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => html.push_str("&amp;"),
+            '<' => html.push_str("&lt;"),
+            '>' => html.push_str("&gt;"),
+            '"' => html.push_str("&quot;"),
+            '\'' => html.push_str("&#39;"),
+            letter => html.push(letter),
+        }
+    }
+    html
+}
+
+/// The whole page.
+pub(super) fn page(view: &View<'_>, thread: &Thread) -> String {
+    let View { about, texts, name, .. } = view;
+    let entries: String = thread.entries.iter().map(|one| entry(one, texts)).collect();
+    let Texts { tag, title, to_form, conversation, live, lost, still, reload, newer, .. } = texts;
+    let platform = called(about.platform);
+    format!(
+        r##"<!doctype html>
+<html lang="{tag}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{name} · {platform} · {title}</title>
+<link rel="icon" href="/icon.svg" type="image/svg+xml">
+<link rel="stylesheet" href="/simulate.css">
+<script src="/simulate.js" defer></script>
+</head>
+<body data-page="{page}" data-live="{live}" data-lost="{lost}">
+<a class="skip" href="#text">{to_form}</a>
+<header class="bar">
+<img class="mark" src="/icon.svg" alt="" width="28" height="28">
+<h1>{title} <span class="platform">{platform}</span></h1>
+<p class="link" id="link" role="status" hidden></p>
+<noscript><p class="link">{still} <a href="/">{reload}</a></p></noscript>
+</header>
+<main>
+<section class="chat" aria-label="{conversation}">
+<div class="scroll" id="scroll" tabindex="0" aria-label="{conversation}">
+{empty}
+<ol class="log" id="log" role="log" aria-live="polite" aria-label="{conversation}">{entries}</ol>
+</div>
+<button class="newer" id="newer" type="button" hidden>{newer}</button>
+{form}
+</section>
+<aside>
+<div id="bot">{panel}</div>
+{how}
+</aside>
+</main>
+</body>
+</html>
+"##,
+        name = escaped(name),
+        page = mark(view.form_token),
+        empty = empty(texts),
+        form = form(view),
+        panel = panel(about, texts, thread),
+        how = how(about, texts),
+    )
+}
+
+/// What stands there before anybody has written.
+fn empty(texts: &Texts) -> String {
+    let [first, second, third] = texts.empty;
+    format!(
+        r#"<div class="empty"><h2>{}</h2><ol><li>{first}</li><li>{second}</li><li>{third}</li></ol></div>"#,
+        texts.empty_title
+    )
+}
+
+fn form(view: &View<'_>) -> String {
+    let Texts { name, message, hint, send, .. } = view.texts;
+    let (notice, text) = view.notice.unwrap_or_default();
+    let is_hidden = if notice.is_empty() { " hidden" } else { "" };
+    format!(
+        r#"<form class="say" id="say" method="post" action="/messages">
+<p class="notice" id="notice" role="alert"{is_hidden}>{notice}</p>
+<input type="hidden" name="token" value="{token}">
+<label class="name"><span>{name}</span><input name="name" value="{who}" maxlength="{NAME_MAX}" autocomplete="off" spellcheck="false"></label>
+<label class="text"><span>{message}</span><textarea id="text" name="text" rows="1" maxlength="{TEXT_MAX}" required autofocus aria-describedby="hint" placeholder="{message}">{text}</textarea></label>
+<button class="send" type="submit"><svg viewBox="0 0 16 16" aria-hidden="true"><path d="M2 8L14 2.5L10.5 14L8 9.2zM8 9.2L14 2.5"/></svg><span>{send}</span></button>
+<p class="hint" id="hint">{hint}</p>
+</form>"#,
+        notice = escaped(notice),
+        token = escaped(view.form_token),
+        who = escaped(view.name),
+        text = escaped(text),
+    )
+}
+
+/// What is known of the bot: where it is, and how the last event fared there.
+pub(super) fn panel(about: &About, texts: &Texts, thread: &Thread) -> String {
+    let place = about.bot.as_deref().unwrap_or(texts.our_bot);
+    let last = thread.entries.iter().rev().find_map(|entry| match &entry.side {
+        Side::Customer(_, Some(reached)) if reached.attempts > 0 => Some(reached),
+        _ => None,
+    });
+    let health = match last {
+        Some(reached) => at_the_bot(reached, texts),
+        None => state("calm", CLOCK, texts.quiet, ""),
+    };
+    format!(
+        r#"<h2>{}</h2><p class="place">{}</p><p class="health">{health}</p>"#,
+        texts.your_bot,
+        escaped(place)
+    )
+}
+
+fn how(about: &About, texts: &Texts) -> String {
+    let body = r#"{"conversation": "cnv_…", "type": "text", "text": {"body": "¡hola!"}}"#;
+    let call = format!(
+        "POST {}/v1/messages\nAuthorization: Bearer …\nContent-Type: application/json\n\n{body}",
+        about.gateway
+    );
+    format!(
+        r#"<details id="how"><summary>{}</summary><p>{}</p><pre tabindex="0"><code>{}</code></pre><p>{}</p></details>"#,
+        texts.how,
+        texts.how_before,
+        escaped(&call),
+        texts.how_after
+    )
+}
+
+/// One message.
+pub(super) fn entry(entry: &Entry, texts: &Texts) -> String {
+    let (side, who, state) = match &entry.side {
+        Side::Customer(name, reached) => {
+            let who = if name.is_empty() { texts.you.to_owned() } else { name.clone() };
+            ("customer", who, reached.as_ref().map_or_else(String::new, |one| at_the_bot(one, texts)))
+        }
+        Side::Bot(progress) => ("bot", texts.bot.to_owned(), on_the_platform(progress, texts)),
+    };
+    let said = match &entry.said {
+        Said::Text(text) => escaped(text),
+        Said::Other(kind, words) => {
+            format!(r#"<span class="kind">{}</span> {}"#, texts.kind(kind), escaped(words))
+        }
+    };
+    let at = clock(entry.at);
+    let inside = format!(
+        r#"<p class="who">{}</p><p class="said" dir="auto">{said}</p><p class="states" aria-live="off">{at}{state}</p>"#,
+        escaped(&who)
+    );
+    format!(r#"<li id="{}" class="{side}" data-mark="{}">{inside}</li>"#, escaped(&entry.id), mark(&inside))
+}
+
+/// What tells one state of something from another.
+pub(super) fn mark(html: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    html.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
+}
+
+fn at_the_bot(reached: &Reached, texts: &Texts) -> String {
+    let status = reached.status.map_or_else(|| texts.no_answer.to_owned(), |status| status.to_string());
+    let took = format!("{:.0} ms", (reached.took.as_secs_f64() * 1e3).max(1.0));
+    let error = reached.error.as_deref().filter(|_| reached.status.is_none()).unwrap_or_default();
+    let tried = format!("{status} · {} {}", texts.attempt, reached.attempts);
+    match reached.state {
+        DeliveryState::Delivered => state("good", TICK, texts.taken, &format!("{status} · {took}")),
+        DeliveryState::Pending if reached.attempts > 0 => {
+            let next = reached.due_at.map(|at| format!(" · {} {}", texts.next_try, clock(at)));
+            let detail = format!("{}{}", escaped(&tried), next.unwrap_or_default());
+            stated("bad", WARNING, texts.failing, &detail) + &reason(error)
+        }
+        DeliveryState::Pending => state("calm", CLOCK, texts.waits, ""),
+        DeliveryState::InFlight => state("calm", CLOCK, texts.under_way, ""),
+        DeliveryState::Held => state("bad", WARNING, texts.held, ""),
+        DeliveryState::Dead => state("bad", WARNING, texts.dead, &tried) + &reason(error),
+        DeliveryState::Cancelled => state("calm", WARNING, texts.cancelled, ""),
+    }
+}
+
+fn on_the_platform(progress: &Progress, texts: &Texts) -> String {
+    match progress {
+        Progress::OnItsWay(None) => state("calm", CLOCK, texts.on_its_way, ""),
+        Progress::OnItsWay(Some(error)) => state("calm", CLOCK, texts.on_its_way, "") + &reason(error),
+        Progress::Unknown => state("bad", WARNING, texts.unknown, ""),
+        Progress::Cancelled => state("calm", WARNING, texts.cancelled, ""),
+        Progress::Failed(why) => state("bad", WARNING, texts.failed, "") + &reason(why),
+        Progress::Came(came) => match came {
+            MessageState::Accepted => state("calm", CLOCK, texts.accepted, ""),
+            MessageState::Sent => state("calm", TICK, texts.sent, ""),
+            MessageState::Delivered => state("calm", TICKS, texts.delivered, ""),
+            MessageState::Read => state("read", TICKS, texts.read, ""),
+            MessageState::Played => state("read", TICKS, texts.played, ""),
+            MessageState::Failed => state("bad", WARNING, texts.failed, ""),
+        },
+    }
+}
+
+fn state(tone: &str, icon: &str, words: &str, detail: &str) -> String {
+    stated(tone, icon, words, &escaped(detail))
+}
+
+/// A state, whose detail is HTML already.
+fn stated(tone: &str, icon: &str, words: &str, detail: &str) -> String {
+    let detail =
+        if detail.is_empty() { String::new() } else { format!(r#" <span class="detail">{detail}</span>"#) };
+    format!(
+        r#"<span class="state {tone}"><svg viewBox="0 0 16 16" aria-hidden="true"><path d="{icon}"/></svg>{words}{detail}</span>"#
+    )
+}
+
+fn reason(words: &str) -> String {
+    if words.is_empty() {
+        String::new()
+    } else {
+        format!(r#"<span class="reason">{}</span>"#, escaped(words))
+    }
+}
+
+/// A time of day, in UTC until the script has it in the reader's own.
+fn clock(at: Timestamp) -> String {
+    let iso = at.to_string();
+    let time = iso.get(11..19).unwrap_or_default();
+    format!(r#"<time datetime="{iso}">{time}</time>"#)
+}
+
+/// What people call a platform.
+fn called(platform: &str) -> &str {
+    match platform {
+        "whatsapp" => "WhatsApp",
+        "whatsapp_onpremises" => "WhatsApp on-premises",
+        "dialog360" => "360dialog",
+        "telegram" => "Telegram",
+        "messenger" => "Messenger",
+        "instagram" => "Instagram",
+        "discord" => "Discord",
+        "wati" => "WATI",
+        "line" => "LINE",
+        "slack" => "Slack",
+        "viber" => "Viber",
+        "twilio" => "Twilio",
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests;

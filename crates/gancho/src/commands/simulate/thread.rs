@@ -1,0 +1,266 @@
+//! The conversation as the gateway has it: what the customer wrote, whether the bot took it, what the bot answered, and
+//! how far that came.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use control::deliveries::DeliveryFilter;
+use control::events::EventFilter;
+use control::messages::SendFilter;
+use control::{Actor, Control, Error};
+use model::delivery::DeliveryState;
+use model::event::Event;
+use model::id::{EndpointId, EventId};
+use model::message::MessageState;
+use model::page::{LIMIT_MAX, Page, PageRequest};
+use model::send::{OutgoingBody, OwedSend, SendState};
+use model::time::Timestamp;
+use serde_json::Value;
+
+use super::super::stage::cast::said;
+
+/// How many messages are shown; older ones are left out.
+pub(super) const SHOWN_MAX: usize = 500;
+/// How many pages of a list hold that many.
+const PAGES_MAX: usize = SHOWN_MAX.div_ceil(LIMIT_MAX as usize);
+/// How many deliveries that have not ended are looked up at a time, the newest first. The others are ahead of these in
+/// their line, so that they are looked up before long.
+const UNSETTLED_MAX: usize = 100;
+
+/// The conversation, oldest message first.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(super) struct Thread {
+    pub(super) entries: Vec<Entry>,
+}
+
+/// One message.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Entry {
+    /// What it is called in the gateway.
+    pub(super) id: String,
+    pub(super) at: Timestamp,
+    pub(super) said: Said,
+    pub(super) side: Side,
+}
+
+/// What a message holds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Said {
+    Text(String),
+    /// Something else, by its kind, and the words with it.
+    Other(&'static str, String),
+}
+
+/// Whose a message is.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Side {
+    /// The customer's, by this name; and what became of it at the bot's endpoint.
+    Customer(String, Option<Reached>),
+    /// The bot's, and how far it came.
+    Bot(Progress),
+}
+
+/// What became of an event at the bot's endpoint.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Reached {
+    pub(super) state: DeliveryState,
+    pub(super) attempts: u32,
+    pub(super) due_at: Option<Timestamp>,
+    /// What the last attempt was answered.
+    pub(super) status: Option<u16>,
+    /// How long it took.
+    pub(super) took: Duration,
+    /// What was wrong with it, in words.
+    pub(super) error: Option<String>,
+}
+
+/// How far an answer came.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Progress {
+    /// It waits to be sent, or is being sent; with what went wrong the last time.
+    OnItsWay(Option<String>),
+    /// The platform may have taken it.
+    Unknown,
+    /// The platform took it, and told so much.
+    Came(MessageState),
+    /// It will not arrive, for this reason.
+    Failed(String),
+    /// Somebody called it off.
+    Cancelled,
+}
+
+/// Reads the conversation from the gateway.
+pub(super) struct Reader {
+    control: Control,
+    actor: Actor,
+    endpoint: EndpointId,
+    /// Deliveries that have ended: nothing of them changes any more.
+    settled: BTreeMap<EventId, Reached>,
+}
+
+impl Reader {
+    /// Reads what one bot is told.
+    pub(super) fn of(control: Control, endpoint: EndpointId) -> Reader {
+        Reader { control, actor: Actor::of_this_machine("simulate"), endpoint, settled: BTreeMap::new() }
+    }
+
+    /// The conversation as it is now.
+    pub(super) async fn read(&mut self) -> Result<Thread, Error> {
+        let events = self.events("message.received").await?;
+        let reached = self.reached(&events).await?;
+        let written = events.iter().map(|event| {
+            let entry = written(event, reached.get(&event.id).cloned());
+            (event.id.raw(), entry)
+        });
+        let mut entries: Vec<(i64, Entry)> = written.collect();
+        let reasons = self.reasons().await?;
+        let sends = self.sends().await?;
+        entries.extend(sends.iter().filter_map(|send| Some((send.id.raw(), answered(send, &reasons)?))));
+        // Ids are in the order of time, whatever they are of.
+        entries.sort_by_key(|(id, _)| *id);
+        let left_out = entries.len().saturating_sub(SHOWN_MAX);
+        Ok(Thread { entries: entries.into_iter().skip(left_out).map(|(_, entry)| entry).collect() })
+    }
+
+    async fn events(&self, event_type: &str) -> Result<Vec<Event>, Error> {
+        let filter = EventFilter { event_type: Some(event_type.to_owned()), ..EventFilter::default() };
+        let (mut all, mut before) = (Vec::new(), None);
+        for _ in 0..PAGES_MAX {
+            let page = PageRequest { limit: LIMIT_MAX, before };
+            let Page { items, next } = self.control.events().list(&self.actor, filter.clone(), page).await?;
+            all.extend(items);
+            before = next;
+            if before.is_none() {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    async fn sends(&self) -> Result<Vec<OwedSend>, Error> {
+        let (mut all, mut before) = (Vec::new(), None);
+        for _ in 0..PAGES_MAX {
+            let page = PageRequest { limit: LIMIT_MAX, before };
+            let listed = self.control.messages().list(&self.actor, SendFilter::default(), page).await?;
+            all.extend(listed.items);
+            before = listed.next;
+            if before.is_none() {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    /// What became of events, newest first, at the bot's endpoint.
+    async fn reached(&mut self, events: &[Event]) -> Result<BTreeMap<EventId, Reached>, Error> {
+        let oldest = events.last().map(|event| event.id);
+        self.settled.retain(|event, _| oldest.is_some_and(|oldest| *event >= oldest));
+        let mut reached = self.settled.clone();
+        let unsettled = events.iter().filter(|event| !self.settled.contains_key(&event.id));
+        let unsettled: Vec<EventId> = unsettled.map(|event| event.id).take(UNSETTLED_MAX).collect();
+        for event in unsettled {
+            let Some(found) = self.look(event).await? else { continue };
+            if matches!(
+                found.state,
+                DeliveryState::Delivered | DeliveryState::Dead | DeliveryState::Cancelled
+            ) {
+                self.settled.insert(event, found.clone());
+            }
+            reached.insert(event, found);
+        }
+        Ok(reached)
+    }
+
+    async fn look(&self, event: EventId) -> Result<Option<Reached>, Error> {
+        let filter =
+            DeliveryFilter { event: Some(event), endpoint: Some(self.endpoint), ..DeliveryFilter::default() };
+        let deliveries = self.control.deliveries();
+        let listed = deliveries.list(&self.actor, filter, PageRequest::newest(1)).await?;
+        let Some(delivery) = listed.items.into_iter().next() else { return Ok(None) };
+        let attempts = deliveries.attempts(&self.actor, delivery.id).await?;
+        let last = attempts.last();
+        Ok(Some(Reached {
+            state: delivery.state,
+            attempts: delivery.attempts,
+            due_at: delivery.due_at,
+            status: last.and_then(|attempt| attempt.status),
+            took: last.map_or(Duration::ZERO, |attempt| attempt.phases.total),
+            error: delivery.last_error,
+        }))
+    }
+
+    /// Why messages failed after the platform had taken them, by its ids.
+    async fn reasons(&self) -> Result<BTreeMap<String, String>, Error> {
+        let failures = self.events("message.failed").await?;
+        Ok(failures.iter().filter_map(|event| reason(event.content.as_deref()?)).collect())
+    }
+}
+
+fn reason(content: &str) -> Option<(String, String)> {
+    let content: Value = serde_json::from_str(content).ok()?;
+    let status = &content["status"];
+    let error = &status["errors"][0];
+    let words = error["details"].as_str().or(error["title"].as_str()).unwrap_or_default();
+    let code = error["code"].as_i64().map(|code| format!("{code} ")).unwrap_or_default();
+    Some((status["message_id"].as_str()?.to_owned(), format!("{code}{words}").trim().to_owned()))
+}
+
+fn written(event: &Event, reached: Option<Reached>) -> Entry {
+    let content = event.content.as_deref().and_then(|content| serde_json::from_str(content).ok());
+    let content: Value = content.unwrap_or_default();
+    let message = &content["message"];
+    let text = message["text"].as_str().or(message["caption"].as_str()).unwrap_or_default();
+    let said = match message["kind"].as_str() {
+        Some("image") => Said::Other("image", text.to_owned()),
+        _ => Said::Text(said(text).to_owned()),
+    };
+    let name = content["contact"]["name"].as_str().unwrap_or_default().to_owned();
+    Entry { id: event.id.to_string(), at: event.id.made_at(), said, side: Side::Customer(name, reached) }
+}
+
+/// A message of the bot's; `None` for what no customer sees.
+fn answered(send: &OwedSend, reasons: &BTreeMap<String, String>) -> Option<Entry> {
+    let progress = match (send.state, send.message_state) {
+        (SendState::Cancelled, _) => Progress::Cancelled,
+        (SendState::Dead, _) => Progress::Failed(send.last_error.clone().unwrap_or_default()),
+        (_, Some(MessageState::Failed)) => {
+            let told = send.platform_message_id.as_ref().and_then(|id| reasons.get(id));
+            Progress::Failed(told.or(send.last_error.as_ref()).cloned().unwrap_or_default())
+        }
+        (_, Some(state)) => Progress::Came(state),
+        (SendState::Taken, None) => Progress::Came(MessageState::Accepted),
+        (SendState::Unknown, None) => Progress::Unknown,
+        (SendState::Pending | SendState::InFlight, None) => Progress::OnItsWay(send.last_error.clone()),
+    };
+    let said = content_of(&send.message.body)?;
+    Some(Entry { id: send.id.to_string(), at: send.id.made_at(), said, side: Side::Bot(progress) })
+}
+
+fn content_of(body: &OutgoingBody) -> Option<Said> {
+    let file = |kind, caption: &Option<String>| Said::Other(kind, caption.clone().unwrap_or_default());
+    Some(match body {
+        OutgoingBody::Text { text } => Said::Text(text.body.clone()),
+        OutgoingBody::Image { image } => file("image", &image.caption),
+        OutgoingBody::Video { video } => file("video", &video.caption),
+        OutgoingBody::Audio { audio } => file("audio", &audio.caption),
+        OutgoingBody::Document { document } => {
+            file("document", &document.caption.clone().or(document.filename.clone()))
+        }
+        OutgoingBody::Sticker { sticker } => file("sticker", &sticker.caption),
+        OutgoingBody::Reaction { reaction } => {
+            Said::Other("reaction", reaction.emoji.clone().unwrap_or_default())
+        }
+        OutgoingBody::Interactive { interactive } => {
+            let words = interactive["body"]["text"].as_str().or(interactive["body"].as_str());
+            Said::Other("interactive", words.unwrap_or_default().to_owned())
+        }
+        OutgoingBody::Template { template } => {
+            Said::Other("template", template["name"].as_str().unwrap_or_default().to_owned())
+        }
+        OutgoingBody::Location { location } => {
+            Said::Other("location", location.name.clone().unwrap_or_default())
+        }
+        OutgoingBody::Contacts { .. } => Said::Other("contacts", String::new()),
+        OutgoingBody::Read { .. } => return None,
+    })
+}
