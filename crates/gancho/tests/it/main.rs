@@ -15,6 +15,7 @@ mod newcomer;
 mod oracles;
 mod platforms;
 mod reference;
+mod simulate;
 mod storage;
 mod trigger;
 mod vendors;

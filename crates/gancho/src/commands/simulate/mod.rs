@@ -101,11 +101,9 @@ async fn endpoint(stage: &Stage, args: &SimulateArgs) -> anyhow::Result<(Endpoin
     let (endpoint, key) = stage
         .endpoint(url, |endpoint| {
             endpoint.retry = RetryPolicy { waits: WAITS_S.map(Duration::from_secs).to_vec() };
-            if is_platforms {
-                endpoint.format = Format::Platform;
-                endpoint.subscription.types =
-                    OF_REQUESTS.iter().filter_map(|name| EventPattern::new(name)).collect();
-            }
+            let wanted: &[&str] = if is_platforms { &OF_REQUESTS } else { &["message.*"] };
+            endpoint.subscription.types = wanted.iter().filter_map(|name| EventPattern::new(name)).collect();
+            endpoint.format = if is_platforms { Format::Platform } else { Format::Standard };
         })
         .await?;
     if let Some(bot) = &ours {

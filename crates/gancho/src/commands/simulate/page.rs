@@ -82,10 +82,10 @@ pub(super) fn page(view: &View<'_>, thread: &Thread) -> String {
 <noscript><p class="link">{still} <a href="/">{reload}</a></p></noscript>
 </header>
 <main>
-<section class="chat" aria-label="{conversation}">
-<div class="scroll" id="scroll" tabindex="0" aria-label="{conversation}">
+<section class="chat">
+<div class="scroll" id="scroll" tabindex="0" role="log" aria-live="polite" aria-label="{conversation}">
 {empty}
-<ol class="log" id="log" role="log" aria-live="polite" aria-label="{conversation}">{entries}</ol>
+<ol class="log" id="log">{entries}</ol>
 </div>
 <button class="newer" id="newer" type="button" hidden>{newer}</button>
 {form}
@@ -139,11 +139,7 @@ fn form(view: &View<'_>) -> String {
 /// What is known of the bot: where it is, and how the last event fared there.
 pub(super) fn panel(about: &About, texts: &Texts, thread: &Thread) -> String {
     let place = about.bot.as_deref().unwrap_or(texts.our_bot);
-    let last = thread.entries.iter().rev().find_map(|entry| match &entry.side {
-        Side::Customer(_, Some(reached)) if reached.attempts > 0 => Some(reached),
-        _ => None,
-    });
-    let health = match last {
+    let health = match &thread.bot {
         Some(reached) => at_the_bot(reached, texts),
         None => state("calm", CLOCK, texts.quiet, ""),
     };
@@ -246,7 +242,7 @@ fn stated(tone: &str, icon: &str, words: &str, detail: &str) -> String {
     let detail =
         if detail.is_empty() { String::new() } else { format!(r#" <span class="detail">{detail}</span>"#) };
     format!(
-        r#"<span class="state {tone}"><svg viewBox="0 0 16 16" aria-hidden="true"><path d="{icon}"/></svg>{words}{detail}</span>"#
+        r#"<span class="state {tone}"><svg viewBox="0 0 16 16" aria-hidden="true"><path d="{icon}"/></svg><span class="words">{words}</span>{detail}</span>"#
     )
 }
 

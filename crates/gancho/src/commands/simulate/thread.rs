@@ -8,7 +8,7 @@ use control::deliveries::DeliveryFilter;
 use control::events::EventFilter;
 use control::messages::SendFilter;
 use control::{Actor, Control, Error};
-use model::delivery::DeliveryState;
+use model::delivery::{Delivery, DeliveryState};
 use model::event::Event;
 use model::id::{EndpointId, EventId};
 use model::message::MessageState;
@@ -31,6 +31,8 @@ const UNSETTLED_MAX: usize = 100;
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(super) struct Thread {
     pub(super) entries: Vec<Entry>,
+    /// How the bot fares: with what it does not take, or else with the last message that it was sent.
+    pub(super) bot: Option<Reached>,
 }
 
 /// One message.
@@ -119,7 +121,9 @@ impl Reader {
         // Ids are in the order of time, whatever they are of.
         entries.sort_by_key(|(id, _)| *id);
         let left_out = entries.len().saturating_sub(SHOWN_MAX);
-        Ok(Thread { entries: entries.into_iter().skip(left_out).map(|(_, entry)| entry).collect() })
+        let entries: Vec<Entry> = entries.into_iter().skip(left_out).map(|(_, entry)| entry).collect();
+        let bot = self.refused().await?.or_else(|| entries.iter().rev().find_map(tried));
+        Ok(Thread { entries, bot })
     }
 
     async fn events(&self, event_type: &str) -> Result<Vec<Event>, Error> {
@@ -174,25 +178,50 @@ impl Reader {
     async fn look(&self, event: EventId) -> Result<Option<Reached>, Error> {
         let filter =
             DeliveryFilter { event: Some(event), endpoint: Some(self.endpoint), ..DeliveryFilter::default() };
-        let deliveries = self.control.deliveries();
-        let listed = deliveries.list(&self.actor, filter, PageRequest::newest(1)).await?;
-        let Some(delivery) = listed.items.into_iter().next() else { return Ok(None) };
-        let attempts = deliveries.attempts(&self.actor, delivery.id).await?;
+        let listed = self.control.deliveries().list(&self.actor, filter, PageRequest::newest(1)).await?;
+        match listed.items.into_iter().next() {
+            Some(delivery) => Ok(Some(self.became(delivery).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// What the bot has been sent and has not taken, of whatever type: it keeps what comes after it waiting.
+    async fn refused(&self) -> Result<Option<Reached>, Error> {
+        let (endpoint, state) = (Some(self.endpoint), Some(DeliveryState::Pending));
+        let filter = DeliveryFilter { endpoint, state, ..DeliveryFilter::default() };
+        let listed =
+            self.control.deliveries().list(&self.actor, filter, PageRequest::newest(LIMIT_MAX)).await?;
+        match listed.items.into_iter().find(|delivery| delivery.attempts > 0) {
+            Some(delivery) => Ok(Some(self.became(delivery).await?)),
+            None => Ok(None),
+        }
+    }
+
+    async fn became(&self, delivery: Delivery) -> Result<Reached, Error> {
+        let attempts = self.control.deliveries().attempts(&self.actor, delivery.id).await?;
         let last = attempts.last();
-        Ok(Some(Reached {
+        Ok(Reached {
             state: delivery.state,
             attempts: delivery.attempts,
             due_at: delivery.due_at,
             status: last.and_then(|attempt| attempt.status),
             took: last.map_or(Duration::ZERO, |attempt| attempt.phases.total),
             error: delivery.last_error,
-        }))
+        })
     }
 
     /// Why messages failed after the platform had taken them, by its ids.
     async fn reasons(&self) -> Result<BTreeMap<String, String>, Error> {
         let failures = self.events("message.failed").await?;
         Ok(failures.iter().filter_map(|event| reason(event.content.as_deref()?)).collect())
+    }
+}
+
+/// How a message of the customer's fares that the bot has been sent.
+fn tried(entry: &Entry) -> Option<Reached> {
+    match &entry.side {
+        Side::Customer(_, Some(reached)) if reached.attempts > 0 => Some(reached.clone()),
+        _ => None,
     }
 }
 
