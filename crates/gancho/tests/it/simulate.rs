@@ -113,7 +113,8 @@ fn text(answer: &Answer) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_person_writes_on_the_page_and_sees_the_bots_answer_read() -> anyhow::Result<()> {
+async fn a_person_writes_on_the_page_and_sees_whether_the_bots_answers_were_read_or_failed()
+-> anyhow::Result<()> {
     let bot = Bot::start(None, Clock::System).await?;
     let simulation = Simulation::start("whatsapp", &bot.url())?;
     simulation.befriend(&bot);

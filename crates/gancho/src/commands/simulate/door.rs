@@ -1,5 +1,7 @@
 //! The page over HTTP: looking, writing, listening.
 
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +15,6 @@ use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
 use http::header::{VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use hyper::body::Incoming;
-use std::net::SocketAddr;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::MissedTickBehavior;
@@ -50,6 +51,7 @@ pub(super) struct Desk {
     reader: tokio::sync::Mutex<Reader>,
     thread: watch::Sender<Arc<Thread>>,
     name: Mutex<String>,
+    lets_fail: AtomicBool,
     /// Held while something is said, so that messages are in the order they were written in.
     saying: tokio::sync::Mutex<()>,
     form_token: String,
@@ -72,6 +74,7 @@ impl Desk {
             reader: tokio::sync::Mutex::new(reader),
             thread: watch::Sender::default(),
             name: Mutex::new(super::NAME.to_owned()),
+            lets_fail: AtomicBool::default(),
             saying: tokio::sync::Mutex::default(),
             form_token,
             listeners: Arc::new(Semaphore::new(LISTENERS_MAX)),
@@ -129,7 +132,8 @@ impl Desk {
             return (StatusCode::SERVICE_UNAVAILABLE, texts.not_readable).into_response();
         };
         let (name, form_token) = (self.name(), self.form_token.as_str());
-        let view = View { about: &self.about, texts, name: &name, form_token, notice };
+        let lets_fail = self.cast.can_fail().then(|| self.lets_fail.load(Ordering::Relaxed));
+        let view = View { about: &self.about, texts, name: &name, lets_fail, form_token, notice };
         let kind = [(CONTENT_TYPE, "text/html; charset=utf-8")];
         (status, kind, page::page(&view, &thread)).into_response()
     }
@@ -261,6 +265,9 @@ async fn said(
     let Some(person) = desk.cast.person(desk.about.platform, &desk.name()) else {
         return (text, refuse(StatusCode::BAD_GATEWAY, texts.not_stored));
     };
+    let lets_fail = field("fail") == "on";
+    desk.lets_fail.store(lets_fail, Ordering::Relaxed);
+    desk.cast.let_fail(lets_fail);
     let outcome = match person.says(&text).await {
         Ok(heard) if heard.is_acknowledged => Ok(()),
         Ok(heard) => refuse(StatusCode::BAD_GATEWAY, &format!("{} ({})", texts.not_stored, heard.words)),

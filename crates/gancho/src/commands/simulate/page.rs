@@ -34,6 +34,8 @@ pub(super) struct View<'v> {
     pub(super) texts: &'v Texts,
     /// The name that the customer has chosen.
     pub(super) name: &'v str,
+    /// Whether answers are let fail; `None` where the platform has no such choice.
+    pub(super) lets_fail: Option<bool>,
     /// Shows that a form is of this page.
     pub(super) form_token: &'v str,
     /// Why what was sent has not come in, and what was sent.
@@ -127,12 +129,23 @@ fn form(view: &View<'_>) -> String {
 <label class="name"><span>{name}</span><input name="name" value="{who}" maxlength="{NAME_MAX}" autocomplete="off" spellcheck="false"></label>
 <label class="text"><span>{message}</span><textarea id="text" name="text" rows="1" maxlength="{TEXT_MAX}" required autofocus aria-describedby="hint" placeholder="{message}">{text}</textarea></label>
 <button class="send" type="submit"><svg viewBox="0 0 16 16" aria-hidden="true"><path d="M2 8L14 2.5L10.5 14L8 9.2zM8 9.2L14 2.5"/></svg><span>{send}</span></button>
-<p class="hint" id="hint">{hint}</p>
+<div class="foot"><p class="hint" id="hint">{hint}</p>{choice}</div>
 </form>"#,
+        choice = choice(view),
         notice = escaped(notice),
         token = escaped(view.form_token),
         who = escaped(view.name),
         text = escaped(text),
+    )
+}
+
+/// Lets what the bot answers from now on fail, so that it can be seen what the bot makes of that.
+fn choice(view: &View<'_>) -> String {
+    let Some(is_on) = view.lets_fail else { return String::new() };
+    let checked = if is_on { " checked" } else { "" };
+    format!(
+        r#"<label class="choice"><input type="checkbox" name="fail" value="on"{checked}><span>{}</span></label>"#,
+        view.texts.let_fail
     )
 }
 
@@ -258,7 +271,7 @@ fn reason(words: &str) -> String {
 fn clock(at: Timestamp) -> String {
     let iso = at.to_string();
     let time = iso.get(11..19).unwrap_or_default();
-    format!(r#"<time datetime="{iso}">{time}</time>"#)
+    format!(r#"<time datetime="{iso}">{time} UTC</time>"#)
 }
 
 /// What people call a platform.

@@ -10,6 +10,7 @@ use model::source::{SecretRole, Settings, Source, SourceSecret, UnknownAccounts}
 use model::time::Clock;
 use platforms::registry;
 use serde_json::{Value, json};
+use simulator::switches::Step;
 use simulator::{Chats, Sender, WhatsApp, chats, whatsapp};
 
 use super::Stage;
@@ -20,6 +21,8 @@ pub const WHATSAPP: &str = "whatsapp";
 const VERIFY_TOKEN: &str = "demo-verify-token";
 /// The number of the person who writes on WhatsApp.
 const WA_ID: &str = "5215512345678";
+/// What WhatsApp says of a message that cannot be delivered.
+const UNDELIVERABLE: i64 = 131_026;
 /// Twilio's name of the account, and the host that it believes it calls.
 const ACCOUNT_SID: &str = "AC0123456789abcdef0123456789abcdef";
 const ORIGIN: &str = "https://gateway.example";
@@ -112,6 +115,22 @@ impl Cast {
                 let calls = self.chats.as_ref().map(Chats::calls).unwrap_or_default();
                 calls.iter().filter(|call| call.platform == Some(platform)).count()
             }
+        }
+    }
+
+    /// Whether a platform can be told to let messages fail.
+    pub fn can_fail(&self) -> bool {
+        self.whatsapp.is_some()
+    }
+
+    /// Lets messages of the gateway's fail from now on once the platform has taken them, or come through again.
+    pub fn let_fail(&self, is_failing: bool) {
+        let steps: &[Step] = match is_failing {
+            true => &[Step::Sent, Step::Failed(UNDELIVERABLE)],
+            false => &[Step::Sent, Step::Delivered, Step::Read],
+        };
+        if let Some(whatsapp) = &self.whatsapp {
+            whatsapp.switches().statuses(steps);
         }
     }
 

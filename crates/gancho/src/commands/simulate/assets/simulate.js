@@ -22,10 +22,11 @@ function localise(within) {
   }
 }
 
-const isAtEnd = () => scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < NEAR_PX;
+/** The conversation is upside down: its end is at zero, and what is before it below that. */
+const isAtEnd = () => -scroll.scrollTop < NEAR_PX;
 
 function toEnd() {
-  scroll.scrollTop = scroll.scrollHeight;
+  scroll.scrollTop = 0;
   newer.hidden = true;
 }
 
@@ -43,6 +44,7 @@ function show({ id, html }) {
   const news = made(html).firstElementChild;
   const held = byId(id);
   if (!held) {
+    news.classList.add("fresh");
     log.append(news);
     while (log.children.length > SHOWN_MAX) log.firstElementChild.remove();
     if (!wasAtEnd) newer.hidden = false;

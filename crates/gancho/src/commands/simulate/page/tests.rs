@@ -31,7 +31,7 @@ fn nothing_that_people_write_becomes_html() {
     let failed = Side::Bot(Progress::Failed(evil.to_owned()));
     let entries = vec![of(evil, Side::Customer(evil.to_owned(), None)), of(evil, failed)];
     let notice = Some((evil, evil));
-    let view = View { about: &about, texts: texts(), name: evil, form_token: evil, notice };
+    let view = View { about: &about, texts: texts(), name: evil, lets_fail: None, form_token: evil, notice };
     let html = page(&view, &Thread { entries, bot: None });
     assert!(!html.contains("<script>") && !html.contains("<img src=x"), "{html}");
     assert!(html.contains("&lt;script&gt;alert(&quot;1&quot;)"));
