@@ -50,6 +50,7 @@ pub(super) async fn play(
     Ok(())
 }
 
+#[allow(clippy::print_stdout, reason = "what the user asked to see")]
 async fn write(cast: &Cast, count: u32, words: &Words) -> anyhow::Result<()> {
     for number in 1..=count {
         let text = format!("hola {number}");
