@@ -101,10 +101,22 @@ impl Simulation {
     }
 }
 
+impl Simulation {
+    /// Asks it to end and waits; says whether it ended well.
+    fn end(&mut self) -> std::io::Result<bool> {
+        // What has ended is asked no more: its number may be somebody else's by now.
+        if let Some(status) = self.child.try_wait()? {
+            return Ok(status.success());
+        }
+        Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status()?;
+        Ok(self.child.wait()?.success())
+    }
+}
+
 impl Drop for Simulation {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        // It removes its folder only if it is asked to end.
+        let _ = self.end();
     }
 }
 
@@ -116,7 +128,7 @@ fn text(answer: &Answer) -> String {
 async fn a_person_writes_on_the_page_and_sees_whether_the_bots_answers_were_read_or_failed()
 -> anyhow::Result<()> {
     let bot = Bot::start(None, Clock::System).await?;
-    let simulation = Simulation::start("whatsapp", &bot.url())?;
+    let mut simulation = Simulation::start("whatsapp", &bot.url())?;
     simulation.befriend(&bot);
     let token = simulation.form_token().await?;
     let form = [("token", token.as_str()), ("name", "Zoë <i>"), ("text", "open \"today\"? <b>")];
@@ -140,6 +152,7 @@ async fn a_person_writes_on_the_page_and_sees_whether_the_bots_answers_were_read
         bot.attempts().iter().all(|attempt| attempt.genuine),
         "the secret that was printed is the endpoint's"
     );
+    assert!(simulation.end()?, "it ends when it is asked to");
     Ok(())
 }
 

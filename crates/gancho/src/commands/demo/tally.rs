@@ -11,8 +11,8 @@ use super::super::stage::cast::{said, steps};
 
 /// How long it may take until everything has come, however little there is.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long each message may take besides: some platforms take one a second from a chat.
-const PATIENCE_EACH: Duration = Duration::from_secs(2);
+/// How long each message may take besides: WhatsApp takes one answer to a person every six seconds once many have gone out.
+const PATIENCE_EACH: Duration = Duration::from_secs(7);
 
 /// How long a conversation of so many messages may take.
 pub(super) fn patience(count: u32) -> Duration {
@@ -87,4 +87,69 @@ fn kind_of(attempt: &Attempt) -> &str {
 fn text_of(attempt: &Attempt) -> Option<&str> {
     let text = attempt.body.as_ref()?["data"]["message"]["text"].as_str()?;
     (kind_of(attempt) == "message.received").then(|| said(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::HeaderMap;
+    use model::time::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+
+    const TALLY: Tally = Tally { platform: "messenger", count: 2 };
+
+    /// An event that the bot has taken, with a text where one was said.
+    fn event(number: usize, kind: &str, text: Option<&str>) -> Arc<Attempt> {
+        let body =
+            json!({ "context": { "platform": TALLY.platform }, "data": { "message": { "text": text } } });
+        Arc::new(Attempt {
+            number,
+            id: Some(format!("evt_{number}")),
+            event_type: Some(format!("message.{kind}")),
+            body: Some(body),
+            raw: Bytes::new(),
+            headers: HeaderMap::new(),
+            attempted_at: None,
+            received_at: Timestamp::from_secs(0),
+            genuine: true,
+            conduct: None,
+        })
+    }
+
+    fn whole() -> Vec<Arc<Attempt>> {
+        let told = [
+            ("received", Some("hola 1")),
+            ("accepted", None),
+            ("received", Some("hola 2")),
+            ("delivered", None),
+            ("accepted", None),
+            ("delivered", None),
+        ];
+        told.iter().enumerate().map(|(number, (kind, text))| event(number, kind, *text)).collect()
+    }
+
+    #[test]
+    fn a_conversation_that_is_whole_is_told_of_step_by_step() {
+        let told = TALLY.verify(&whole(), 2).expect("it is whole");
+        assert_eq!((told.messages, told.replies, told.statuses), (2, 2, vec![2, 2]));
+        assert!(TALLY.is_complete(&whole()) && !TALLY.is_complete(&whole()[1..]));
+    }
+
+    #[test]
+    fn what_is_missing_doubled_out_of_order_or_not_genuine_is_found() {
+        let refused = |change: &dyn Fn(&mut Vec<Arc<Attempt>>), replies: usize| {
+            let mut attempts = whole();
+            change(&mut attempts);
+            TALLY.verify(&attempts, replies).map(|_| ()).expect_err("it is not whole").to_string()
+        };
+        assert!(refused(&|_| {}, 3).contains("3 replies"));
+        assert!(refused(&|all| all.swap(0, 2), 2).contains("the messages came as"));
+        assert!(refused(&|all| all.push(Arc::clone(&all[0])), 2).contains("twice"));
+        assert!(refused(&|all| drop(all.pop()), 2).contains("1 of 2 replies told delivered"));
+        assert!(refused(&|all| all.push(event(9, "read", None)), 2).contains("7 events came, not 6"));
+        let forged = Attempt { genuine: false, ..Attempt::clone(&event(9, "received", Some("hola 3"))) };
+        assert!(refused(&|all| all.push(Arc::new(forged.clone())), 2).contains("a signature was wrong"));
+    }
 }

@@ -21,8 +21,6 @@ use super::super::stage::cast::said;
 
 /// How many messages are shown; older ones are left out.
 pub(super) const SHOWN_MAX: usize = 500;
-/// How many pages of a list hold that many.
-const PAGES_MAX: usize = SHOWN_MAX.div_ceil(LIMIT_MAX as usize);
 /// How many deliveries that have not ended are looked up at a time, the newest first. The others are ahead of these in
 /// their line, so that they are looked up before long.
 const UNSETTLED_MAX: usize = 100;
@@ -128,31 +126,19 @@ impl Reader {
 
     async fn events(&self, event_type: &str) -> Result<Vec<Event>, Error> {
         let filter = EventFilter { event_type: Some(event_type.to_owned()), ..EventFilter::default() };
-        let (mut all, mut before) = (Vec::new(), None);
-        for _ in 0..PAGES_MAX {
-            let page = PageRequest { limit: LIMIT_MAX, before };
-            let Page { items, next } = self.control.events().list(&self.actor, filter.clone(), page).await?;
-            all.extend(items);
-            before = next;
-            if before.is_none() {
-                break;
-            }
+        let mut pages = Pages::newest();
+        while let Some(page) = pages.next {
+            pages.add(self.control.events().list(&self.actor, filter.clone(), page).await?);
         }
-        Ok(all)
+        Ok(pages.all)
     }
 
     async fn sends(&self) -> Result<Vec<OwedSend>, Error> {
-        let (mut all, mut before) = (Vec::new(), None);
-        for _ in 0..PAGES_MAX {
-            let page = PageRequest { limit: LIMIT_MAX, before };
-            let listed = self.control.messages().list(&self.actor, SendFilter::default(), page).await?;
-            all.extend(listed.items);
-            before = listed.next;
-            if before.is_none() {
-                break;
-            }
+        let mut pages = Pages::newest();
+        while let Some(page) = pages.next {
+            pages.add(self.control.messages().list(&self.actor, SendFilter::default(), page).await?);
         }
-        Ok(all)
+        Ok(pages.all)
     }
 
     /// What became of events, newest first, at the bot's endpoint.
@@ -217,6 +203,25 @@ impl Reader {
     }
 }
 
+/// As much of a list as is shown, newest first.
+struct Pages<T> {
+    all: Vec<T>,
+    /// Which page comes next; none when there is enough, or no more.
+    next: Option<PageRequest>,
+}
+
+impl<T> Pages<T> {
+    fn newest() -> Pages<T> {
+        Pages { all: Vec::new(), next: Some(PageRequest::newest(LIMIT_MAX)) }
+    }
+
+    fn add(&mut self, page: Page<T>) {
+        self.all.extend(page.items);
+        let before = page.next.filter(|_| self.all.len() < SHOWN_MAX);
+        self.next = before.map(|before| PageRequest { limit: LIMIT_MAX, before: Some(before) });
+    }
+}
+
 /// How a message of the customer's fares that the bot has been sent.
 fn tried(entry: &Entry) -> Option<Reached> {
     match &entry.side {
@@ -230,8 +235,10 @@ fn reason(content: &str) -> Option<(String, String)> {
     let status = &content["status"];
     let error = &status["errors"][0];
     let words = error["details"].as_str().or(error["title"].as_str()).unwrap_or_default();
-    let code = error["code"].as_i64().map(|code| format!("{code} ")).unwrap_or_default();
-    Some((status["message_id"].as_str()?.to_owned(), format!("{code}{words}").trim().to_owned()))
+    let code = error["code"].as_i64().map(|code| code.to_string()).unwrap_or_default();
+    // Some platforms name it in their words already.
+    let why = if words.contains(&code) { words.to_owned() } else { format!("{code} {words}") };
+    Some((status["message_id"].as_str()?.to_owned(), why.trim().to_owned()))
 }
 
 fn written(event: &Event, reached: Option<Reached>) -> Entry {
