@@ -12,6 +12,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use model::secret::Secret;
 use model::time::Clock;
+use platforms::proof::{Hash, mac};
 use serde_json::json;
 use simulator::{Bot, Replies};
 use testkit::sender::{Answer, client, get, send};
@@ -31,8 +32,13 @@ struct Simulation {
 impl Simulation {
     /// Starts it and reads what it says that somebody needs.
     fn start(platform: &str, bot: &str) -> anyhow::Result<Simulation> {
+        Simulation::start_in(platform, bot, "standard")
+    }
+
+    fn start_in(platform: &str, bot: &str, format: &str) -> anyhow::Result<Simulation> {
         let mut child = Command::new(env!("CARGO_BIN_EXE_gancho"))
             .args(["simulate", "--listen", "127.0.0.1:0", "--platform", platform, "--url", bot])
+            .args(["--format", format])
             .env("GANCHO_LANGUAGE", "en")
             .stdout(Stdio::piped())
             .spawn()?;
@@ -169,6 +175,22 @@ async fn a_bot_that_does_not_take_it_is_shown_with_its_status_until_it_does() ->
     let heard =
         simulation.hears(&["did not take it", "500 · attempt", "took it", ">accepted</span>"]).await?;
     assert!(heard.contains("You said: hola"), "{heard}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bot_that_was_written_for_the_platform_gets_what_the_platform_would_send() -> anyhow::Result<()> {
+    let bot = Bot::start(None, Clock::System).await?;
+    let simulation = Simulation::start_in("whatsapp", &bot.url(), "platform")?;
+    let token = simulation.form_token().await?;
+    assert_eq!(simulation.says(&[("token", token.as_str()), ("text", "hola")], &[]).await?.status, 303);
+    let attempts = bot.wait_for(1, PATIENCE).await?;
+    let body = attempts[0].body.as_ref().context("it is JSON")?;
+    assert_eq!(body["object"], "whatsapp_business_account");
+    assert_eq!(body["entry"][0]["changes"][0]["value"]["messages"][0]["text"]["body"], "hola");
+    let key = simulation.secret.expose().as_bytes();
+    let signature = format!("sha256={}", hex::encode(mac(Hash::Sha256, key, &[&attempts[0].raw])));
+    assert_eq!(attempts[0].headers["x-hub-signature-256"], signature);
     Ok(())
 }
 
