@@ -1,8 +1,7 @@
 //! The page over HTTP: looking, writing, listening.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -16,24 +15,17 @@ use http::header::{VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use hyper::body::Incoming;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
-use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
-use super::super::stage::cast::Cast;
+use super::desk::Desk;
 use super::guard;
-use super::page::{self, About, NAME_MAX, TEXT_MAX, View};
+use super::page::TEXT_MAX;
 use super::stream::{self, Listener};
 use super::texts::Texts;
-use super::thread::{Reader, Thread};
 use crate::listener::{self, Bounds, Handler, WRITE_STALL_MAX};
 use crate::proxies::Proxies;
 
-/// How often the conversation is looked at while somebody listens: faster than anybody reads.
-const LOOK_INTERVAL: Duration = Duration::from_millis(200);
-/// How many browsers may listen.
-const LISTENERS_MAX: usize = 16;
 /// How many connections may be open: each listener has one, and a browser opens six to load a page.
 const CONNECTIONS_MAX: usize = 64;
 /// The largest form, in bytes: each character of a message may take four bytes, and a byte three letters.
@@ -43,101 +35,6 @@ const DRAIN: Duration = Duration::from_secs(1);
 /// What a page may load: its own files. It has no style and no script inside.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-
-/// Everything that the page is made of.
-pub(super) struct Desk {
-    about: About,
-    cast: Cast,
-    reader: tokio::sync::Mutex<Reader>,
-    thread: watch::Sender<Arc<Thread>>,
-    name: Mutex<String>,
-    lets_fail: AtomicBool,
-    /// Held while something is said, so that messages are in the order they were written in.
-    saying: tokio::sync::Mutex<()>,
-    form_token: String,
-    listeners: Arc<Semaphore>,
-    closing: CancellationToken,
-}
-
-impl Desk {
-    /// A page for one customer, until it is closed.
-    pub(super) fn new(
-        about: About,
-        cast: Cast,
-        reader: Reader,
-        form_token: String,
-        closing: CancellationToken,
-    ) -> Arc<Desk> {
-        Arc::new(Desk {
-            about,
-            cast,
-            reader: tokio::sync::Mutex::new(reader),
-            thread: watch::Sender::default(),
-            name: Mutex::new(super::NAME.to_owned()),
-            lets_fail: AtomicBool::default(),
-            saying: tokio::sync::Mutex::default(),
-            form_token,
-            listeners: Arc::new(Semaphore::new(LISTENERS_MAX)),
-            closing,
-        })
-    }
-
-    pub(super) fn about(&self) -> &About {
-        &self.about
-    }
-
-    pub(super) fn form_token(&self) -> &str {
-        &self.form_token
-    }
-
-    pub(super) fn closing(&self) -> CancellationToken {
-        self.closing.clone()
-    }
-
-    /// Looks at the conversation, and tells those who listen what has changed.
-    async fn look(&self) -> Result<Arc<Thread>, control::Error> {
-        let thread = Arc::new(self.reader.lock().await.read().await?);
-        self.thread.send_if_modified(|held| {
-            let is_changed = *held != thread;
-            *held = Arc::clone(&thread);
-            is_changed
-        });
-        Ok(thread)
-    }
-
-    async fn follow(&self) {
-        let mut look = tokio::time::interval(LOOK_INTERVAL);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            look.tick().await;
-            if self.thread.receiver_count() > 0
-                && let Err(error) = self.look().await
-            {
-                tracing::warn!(%error, "the conversation could not be read");
-            }
-        }
-    }
-
-    fn name(&self) -> String {
-        self.name.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    async fn page(
-        &self,
-        texts: &'static Texts,
-        status: StatusCode,
-        notice: Option<(&str, &str)>,
-    ) -> Response {
-        let Ok(thread) = self.look().await else {
-            return (StatusCode::SERVICE_UNAVAILABLE, texts.not_readable).into_response();
-        };
-        let (name, form_token) = (self.name(), self.form_token.as_str());
-        let lets_fail = self.cast.can_fail().then(|| self.lets_fail.load(Ordering::Relaxed));
-        let view = View { about: &self.about, texts, name: &name, lets_fail, form_token, notice };
-        let kind = [(CONTENT_TYPE, "text/html; charset=utf-8")];
-        (status, kind, page::page(&view, &thread)).into_response()
-    }
-}
 
 /// Serves the page until shutdown.
 pub(super) async fn serve(listener: TcpListener, desk: Arc<Desk>, shutdown: CancellationToken) {
@@ -200,7 +97,19 @@ async fn guarded(request: Request, next: Next) -> Response {
 }
 
 async fn look(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response {
-    desk.page(Texts::of(&headers), StatusCode::OK, None).await
+    page(&desk, Texts::of(&headers), StatusCode::OK, None).await
+}
+
+async fn page(
+    desk: &Desk,
+    texts: &'static Texts,
+    status: StatusCode,
+    notice: Option<(&str, &str)>,
+) -> Response {
+    match desk.page(texts, notice).await {
+        Ok(html) => (status, [(CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response(),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, texts.not_readable).into_response(),
+    }
 }
 
 async fn listen(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response {
@@ -208,10 +117,9 @@ async fn listen(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response {
     if !guard::is_of_this_page(&headers) {
         return (StatusCode::FORBIDDEN, texts.not_ours).into_response();
     }
-    let Ok(place) = Arc::clone(&desk.listeners).try_acquire_owned() else {
+    let Some((changes, place)) = desk.changes() else {
         return (StatusCode::SERVICE_UNAVAILABLE, texts.crowded).into_response();
     };
-    let changes = desk.thread.subscribe();
     // Whoever was the first to come would hear of nothing before the next look.
     if desk.look().await.is_err() {
         return (StatusCode::SERVICE_UNAVAILABLE, texts.not_readable).into_response();
@@ -229,7 +137,7 @@ async fn say(State(desk): State<Arc<Desk>>, headers: HeaderMap, form: Bytes) -> 
         Ok(()) if is_form => (StatusCode::SEE_OTHER, [(LOCATION, "/#text")]).into_response(),
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err((status, words)) if is_form && status != StatusCode::FORBIDDEN => {
-            desk.page(texts, status, Some((&words, &text))).await
+            page(&desk, texts, status, Some((&words, &text))).await
         }
         Err(refused) => refused.into_response(),
     }
@@ -247,7 +155,7 @@ async fn said(
         fields.find(|(field, _)| field == name).map(|(_, value)| value).unwrap_or_default()
     };
     let refuse = |status, words: &str| Err((status, words.to_owned()));
-    if !guard::is_of_this_page(headers) || field("token") != desk.form_token {
+    if !guard::is_of_this_page(headers) || field("token") != desk.form_token() {
         return (String::new(), refuse(StatusCode::FORBIDDEN, texts.not_ours));
     }
     let is_written = |letter: &char| !letter.is_control() || matches!(letter, '\n' | '\t');
@@ -256,23 +164,8 @@ async fn said(
     if !(1..=TEXT_MAX).contains(&text.chars().count()) {
         return (text, refuse(StatusCode::UNPROCESSABLE_ENTITY, texts.too_long));
     }
-    let _turn = desk.saying.lock().await;
-    let name: String =
-        field("name").trim().chars().filter(|letter| !letter.is_control()).take(NAME_MAX).collect();
-    if !name.is_empty() {
-        *desk.name.lock().unwrap_or_else(PoisonError::into_inner) = name;
-    }
-    let Some(person) = desk.cast.person(desk.about.platform, &desk.name()) else {
-        return (text, refuse(StatusCode::BAD_GATEWAY, texts.not_stored));
-    };
-    let lets_fail = field("fail") == "on";
-    desk.lets_fail.store(lets_fail, Ordering::Relaxed);
-    desk.cast.let_fail(lets_fail);
-    let outcome = match person.says(&text).await {
-        Ok(heard) if heard.is_acknowledged => Ok(()),
-        Ok(heard) => refuse(StatusCode::BAD_GATEWAY, &format!("{} ({})", texts.not_stored, heard.words)),
-        Err(error) => refuse(StatusCode::BAD_GATEWAY, &error.to_string()),
-    };
+    let outcome = desk.say(texts, &field("name"), &text, field("fail") == "on").await;
+    let outcome = outcome.map_err(|words| (StatusCode::BAD_GATEWAY, words));
     (text, outcome)
 }
 

@@ -1,8 +1,11 @@
 //! A platform for somebody who develops a bot: a gateway of its own, and a page where a person writes as the customer.
 
+mod desk;
 mod door;
 mod guard;
 mod page;
+mod reader;
+mod state;
 mod stream;
 mod texts;
 mod thread;
@@ -20,9 +23,9 @@ use simulator::Bot;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use self::door::Desk;
+use self::desk::Desk;
 use self::page::About;
-use self::thread::Reader;
+use self::reader::Reader;
 use super::stage::Stage;
 use super::stage::cast::{Cast, platforms};
 use crate::app::Signals;

@@ -11,7 +11,7 @@ use futures_util::stream;
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
-use super::door::Desk;
+use super::desk::Desk;
 use super::page::{entry, mark, panel};
 use super::texts::Texts;
 use super::thread::Thread;

@@ -1,7 +1,11 @@
 use std::time::Duration;
 
 use http::HeaderMap;
+use model::delivery::DeliveryState;
+use model::message::MessageState;
+use model::time::Timestamp;
 
+use super::super::thread::{Progress, Reached};
 use super::*;
 
 fn texts() -> &'static Texts {
