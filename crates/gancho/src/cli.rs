@@ -13,8 +13,9 @@ use clap::{Args, Parser, Subcommand};
     about,
     after_help = "Examples:
   gancho demo                      see a conversation go through, with nothing to set up
-  gancho demo --platform all       the same on every chat platform at once
+  gancho demo --platform all       the same on every platform at once
   gancho serve --set listen=127.0.0.1:9000
+  gancho simulate                  write to your bot as its customer, in a browser
   gancho trigger --list            every webhook that can be sent to a gateway as its platform would
   gancho bench ingest --seconds 5"
 )]
@@ -33,13 +34,14 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Shows a whole conversation on this machine: a simulated WhatsApp number, the gateway, and a bot.
+    /// Shows whole conversations on this machine: simulated platforms, the gateway, and a bot.
     Demo(DemoArgs),
+    /// Plays a platform for your bot: a page where you write as its customer, with no account anywhere.
+    #[command(after_help = SIMULATE_EXAMPLES)]
+    Simulate(SimulateArgs),
     /// Sends a sample of a platform's webhook to a running gateway, signed as the platform would.
     #[command(after_help = TRIGGER_EXAMPLES)]
     Trigger(TriggerArgs),
-    /// Lets a bot be developed with no account: a simulated WhatsApp number, the gateway, and a page to write on as the customer.
-    Simulate(SimulateArgs),
     /// Runs the gateway.
     Serve,
     /// Measures the product as it runs, against the floor of the same server without a store.
@@ -87,12 +89,35 @@ pub struct DemoArgs {
     /// Ends when the conversation is over; the exit code is 0 only if everything arrived once and in order.
     #[arg(long)]
     pub once: bool,
-    /// On which platforms: names, or `all`; a customer writes on each at the same time.
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "whatsapp")]
+    /// Where the customer writes, at the same time: platforms with commas between them, or `all`; WhatsApp alone when absent.
+    #[arg(long, value_name = "PLATFORM,…", value_delimiter = ',')]
     pub platform: Vec<String>,
-    /// How many messages the customer sends.
+    /// How many messages the customer sends, on each platform.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub messages: u32,
+}
+
+const SIMULATE_EXAMPLES: &str = "Examples:
+  gancho simulate                  with a bot of ours that says everything again
+  gancho simulate --url http://127.0.0.1:9000/hook
+  gancho simulate --platform telegram --url https://my-bot.example/hook
+  gancho simulate --url http://127.0.0.1:9000/hook --format platform";
+
+/// Which platform to play, and for whom.
+#[derive(Debug, Args)]
+pub struct SimulateArgs {
+    /// The platform that your customer writes on.
+    #[arg(long, default_value = "whatsapp")]
+    pub platform: String,
+    /// Where your bot takes events: https, or plain http on this machine. Without it a bot of ours answers.
+    #[arg(long)]
+    pub url: Option<String>,
+    /// What your bot is sent: `standard`, the gateway's own events, or `platform`, what the platform itself would send.
+    #[arg(long, default_value = "standard", value_parser = ["standard", "platform"])]
+    pub format: String,
+    /// Where the page is. Whoever reaches it can write as the customer and read the conversation.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
+    pub listen: SocketAddr,
 }
 
 const TRIGGER_EXAMPLES: &str = "Examples:
@@ -154,24 +179,6 @@ pub struct TriggerArgs {
     /// Prints one JSON object a line.
     #[arg(long)]
     pub json: bool,
-}
-
-/// Which bot is developed, and where the page is.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  gancho simulate                                    a bot of ours answers everything
-  gancho simulate --url http://127.0.0.1:3000/hook   your bot gets what you write
-  gancho simulate --url http://127.0.0.1:3000/hook --format platform")]
-pub struct SimulateArgs {
-    /// Where the bot is; one of ours answers when absent.
-    #[arg(long, value_name = "URL")]
-    pub url: Option<String>,
-    /// What the bot gets: `standard`, `platform` (as Meta sends it) or `client` (as the on-premises client does).
-    #[arg(long, default_value = "standard", value_parser = ["standard", "platform", "client"])]
-    pub format: String,
-    /// Where the page is.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
-    pub listen: SocketAddr,
 }
 
 /// What to measure and how.

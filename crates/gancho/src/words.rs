@@ -1,12 +1,16 @@
 //! What the terminal says, in English and in Spanish.
 
+mod crowd;
+mod simulate;
+
+pub use self::simulate::Ready;
+
 use std::time::Duration;
 
 use model::receipt::Language;
 use simulator::bot::Attempt;
 use simulator::sender::Answered;
 
-use crate::commands::simulate::Opening;
 use crate::commands::trigger::Advice;
 
 /// The texts of one language, plain where nobody wants colours.
@@ -64,51 +68,6 @@ impl Words {
         format!("  {} {kind:<20} {}", self.paint(32, "gancho → bot"), text.unwrap_or_default())
     }
 
-    /// The first lines of a demo over several platforms.
-    pub fn demo_begins_on(&self, address: &str, platforms: &[&str]) -> String {
-        let title = self.paint(1, self.pick("Gancho demo", "Demostración de Gancho"));
-        let what = self.pick(
-            "Ana writes on each platform at once; one gateway proves, stores and acknowledges; one bot receives and answers.",
-            "Ana escribe por cada plataforma a la vez; una pasarela verifica, guarda y confirma; un bot recibe y responde.",
-        );
-        format!("{title}  {address}  {}\n{what}\n", platforms.join(", "))
-    }
-
-    /// One message was acknowledged on a platform.
-    pub fn demo_acknowledged_on(&self, platform: &str, text: &str, latency: Duration) -> String {
-        format!("{platform:<20}{}", self.demo_acknowledged(text, latency))
-    }
-
-    /// One event of a platform was delivered.
-    pub fn demo_delivered_on(&self, platform: &str, attempt: &Attempt) -> String {
-        format!("{platform:<20}{}", self.demo_delivered(attempt))
-    }
-
-    /// The head of the closing table.
-    pub fn demo_table(&self) -> String {
-        let names = [
-            self.pick("PLATFORM", "PLATAFORMA"),
-            self.pick("MESSAGES", "MENSAJES"),
-            self.pick("REPLIES", "RESPUESTAS"),
-            self.pick("STATUSES", "ESTADOS"),
-        ];
-        self.paint(1, &format!("{:<22}{:>10}{:>12}{:>10}", names[0], names[1], names[2], names[3]))
-    }
-
-    /// A line of it.
-    pub fn demo_row(&self, platform: &str, messages: usize, replies: usize, steps: usize) -> String {
-        format!("{platform:<22}{messages:>10}{replies:>12}{steps:>10}")
-    }
-
-    /// There is no such platform.
-    pub fn demo_unknown(&self, name: &str, known: &[&str]) -> String {
-        let unknown = self.pick(
-            "no platform that can be shown is called",
-            "no se puede mostrar ninguna plataforma llamada",
-        );
-        format!("{unknown} {name:?}: all, {}", known.join(", "))
-    }
-
     /// Everything arrived.
     pub fn demo_ends(&self, messages: usize, replies: usize, steps: usize) -> String {
         let mark = self.paint(32, "✓");
@@ -128,21 +87,6 @@ impl Words {
             .pick("The gateway stays open. Look around:", "La pasarela sigue abierta. Échale un vistazo:");
         let end = self.pick("Ctrl-C ends it and removes its data.", "Ctrl-C la termina y borra sus datos.");
         format!("\n{look}\n  curl -H 'Authorization: Bearer {token}' {address}/v1/events\n{end}")
-    }
-
-    /// Where the page of the simulation is, and what the bot's author has to know.
-    pub fn simulate_begins(&self, page: &str, opening: &Opening) -> String {
-        let title = self.paint(1, self.pick("Gancho simulate", "Simulación de Gancho"));
-        let facts = [
-            (self.pick("page", "página"), page),
-            (self.pick("your bot", "tu bot"), opening.bot_url.as_str()),
-            (self.pick("its secret", "su secreto"), opening.bot_secret.expose()),
-            ("API", opening.api.as_str()),
-            ("token", opening.token.expose()),
-        ];
-        let facts: Vec<String> = facts.iter().map(|(name, value)| format!("  {name:<12}{value}")).collect();
-        let end = self.pick("Ctrl-C ends it and removes its data.", "Ctrl-C la termina y borra sus datos.");
-        format!("{title}\n{}\n{end}", facts.join("\n"))
     }
 
     /// The head of the list of samples.

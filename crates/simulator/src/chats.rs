@@ -32,7 +32,7 @@ const RETRY_KEY: &str = "x-line-retry-key";
 /// How many calls are remembered; older ones are forgotten.
 const REMEMBERED_MAX: usize = 10_000;
 
-/// Every platform whose API is played here.
+/// The platforms whose APIs are played.
 pub const PLATFORMS: [&str; 11] = [
     "telegram",
     "messenger",
@@ -47,9 +47,23 @@ pub const PLATFORMS: [&str; 11] = [
     "dialog360",
 ];
 
+/// How far a platform tells that a message came, in order; none where it tells nothing. Messenger does not say which
+/// messages were read.
+pub fn steps(platform: &str) -> &'static [&'static str] {
+    match platform {
+        "messenger" => &["delivered"],
+        "instagram" => &["read"],
+        "wati" | "viber" => &["delivered", "read"],
+        "twilio" | "whatsapp_onpremises" | "dialog360" => &["sent", "delivered", "read"],
+        _ => &[],
+    }
+}
+
 /// A call that was taken.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Called {
+    /// The platform that it was made to; nobody's where it names no account that is known, or is no message.
+    pub platform: Option<&'static str>,
     /// The method of HTTP.
     pub method: Method,
     /// The path, without a token that is a part of it.
@@ -100,15 +114,10 @@ impl Chats {
     /// A person on a platform; nobody where [`Chats::webhooks_to`] has not said where its webhooks go.
     pub fn customer(&self, platform: &str, name: &str) -> Option<Customer> {
         let line = self.desk.line(platform)?;
-        Some(Customer { line, contact: None, name: name.to_owned() })
+        Some(Customer { line, owed: Arc::clone(&self.desk.owed), contact: None, name: name.to_owned() })
     }
 
-    /// How far a platform tells that a message came, as event types; nothing where its webhooks go nowhere.
-    pub fn steps_of(&self, platform: &str) -> Vec<String> {
-        self.desk.line(platform).map(|line| line.steps()).unwrap_or_default()
-    }
-
-    /// Waits until every status of what was taken has been acknowledged or dropped.
+    /// Waits until every status of what was taken, and every message that was tried again, has been acknowledged or dropped.
     pub async fn settled(&self) {
         self.desk.owed.settled().await;
     }
@@ -131,6 +140,11 @@ impl Chats {
     /// Has every platform call another URL, or none, behind the back of whoever registered there.
     pub fn replace_hooks(&self, url: Option<&str>) {
         self.desk.hooks.replace(url);
+    }
+
+    /// The last 10,000 calls that were taken, oldest first.
+    pub fn calls(&self) -> Vec<Arc<Called>> {
+        self.desk.calls.all()
     }
 
     /// How many calls were taken.
@@ -191,11 +205,12 @@ impl Handler for Desk {
         let place = self.owed.place().await;
         let call = self.calls.push(|number| {
             let message_id = api.message_id(number);
-            Called { method: heard.method, path, body, message_id }
+            let platform = api.platform(&path, &body);
+            Called { platform, method: heard.method, path, body, message_id }
         });
         key.map(|key| self.keys().insert(key, Arc::clone(&call)));
         let (until_given, given) = oneshot::channel();
-        if let Some(line) = api.platform(&call).and_then(|platform| self.line(platform)) {
+        if let Some(line) = call.platform.and_then(|platform| self.line(platform)) {
             Line::owe(line, &self.owed, place, given, &call);
         }
         match self.lost.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less) {

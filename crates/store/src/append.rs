@@ -58,8 +58,9 @@ const EVENTS: Into = Into {
         Column::Int("key2"),
     ],
 };
-/// How often a batch is run again because the configuration changed under it.
-pub(crate) const STALE_TRIES_MAX: u32 = 3;
+/// How often a batch is run again because the configuration changed under it. Where many accounts are new at the same time, each
+/// batch that adopts one makes those beside it stale: a few tries in a row meet that, and nobody is to be asked to come back.
+pub(crate) const STALE_TRIES_MAX: u32 = 30;
 
 /// What a batch is appended under.
 pub(crate) struct Context {

@@ -1,4 +1,4 @@
-//! The commands, one a file.
+//! The commands, one a file or folder.
 
 pub mod serve;
 pub mod demo;
@@ -7,6 +7,7 @@ pub mod token;
 pub mod sign;
 pub mod simulate;
 pub mod trigger;
+pub mod stage;
 
 use anyhow::Context;
 
@@ -20,8 +21,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
     let load = || config::load(cli.config.as_deref(), &config::process_environment, &cli.set);
     match cli.command {
         Command::Demo(args) => demo::run(&args).await,
-        Command::Trigger(args) => trigger::run(&args).await,
         Command::Simulate(args) => simulate::run(&args).await,
+        Command::Trigger(args) => trigger::run(&args).await,
         Command::Bench(args) => bench::run(&args).await,
         Command::Floor(args) => bench::floor::serve(&args).await,
         Command::Sign(args) => sign::sign(&args),

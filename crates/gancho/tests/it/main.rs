@@ -17,7 +17,7 @@ mod oracles;
 mod platforms;
 mod reference;
 mod registering;
-mod simulating;
+mod simulate;
 mod storage;
 mod trigger;
 mod vendors;

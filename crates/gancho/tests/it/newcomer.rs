@@ -1,5 +1,6 @@
 //! What a newcomer types first.
 
+use std::collections::BTreeMap;
 use std::process::Command;
 
 use testkit::place::{Engine, Place};
@@ -19,24 +20,60 @@ fn the_demo_ends_well_only_when_everything_arrived_once_and_in_order() {
     assert!(said.contains("20 mensajes entregados exactamente una vez y en orden"), "{said}");
 }
 
-#[test]
-fn a_demo_over_several_platforms_ends_well_only_when_each_was_heard_and_answered() {
-    let demo = |platforms: &str| {
-        let mut demo = Command::new(env!("CARGO_BIN_EXE_gancho"));
-        demo.args(["demo", "--once", "--messages", "4", "--platform", platforms])
-            .env("GANCHO_LANGUAGE", "en");
-        let ended = demo.output().expect("the binary was built");
-        let said = String::from_utf8_lossy(&ended.stdout).into_owned();
-        (ended.status.success(), said + &String::from_utf8_lossy(&ended.stderr))
+/// What the demo said on these platforms, and its table by platform: messages, replies, statuses.
+fn demo_on(platforms: &str, messages: usize) -> (String, BTreeMap<String, [usize; 3]>) {
+    let demo = Command::new(env!("CARGO_BIN_EXE_gancho"))
+        .args(["demo", "--once", "--messages", &messages.to_string(), "--platform", platforms])
+        .env("GANCHO_LANGUAGE", "en")
+        .output()
+        .expect("the binary was built");
+    let said = String::from_utf8_lossy(&demo.stdout).into_owned();
+    assert!(demo.status.success(), "{said}\n{}", String::from_utf8_lossy(&demo.stderr));
+    let table = said.lines().skip_while(|line| !line.contains("PLATFORM")).skip(1);
+    let row = |line: &str| {
+        let cells: Vec<&str> = line.split_whitespace().take(4).collect();
+        let number = |at: usize| cells.get(at).and_then(|cell| cell.parse().ok());
+        Some((cells.first()?.to_string(), [number(1)?, number(2)?, number(3)?]))
     };
-    let (is_well, said) = demo("whatsapp,telegram,messenger,line,slack");
-    assert!(is_well, "{said}");
-    assert!(said.contains("20 messages delivered exactly once, in order; 20 replies sent"), "{said}");
-    let (is_well, said) = demo("all");
-    assert!(is_well, "{said}");
-    assert!(said.contains("48 messages delivered exactly once, in order; 48 replies sent"), "{said}");
-    let (is_well, said) = demo("telegram,icq");
-    assert!(!is_well && said.contains("\"icq\"") && said.contains("dialog360"), "{said}");
+    let table = table.take_while(|line| !line.is_empty()).filter_map(row).collect();
+    (said, table)
+}
+
+#[test]
+fn the_demo_on_five_platforms_at_once_ends_well_and_tells_what_each_came_to() {
+    let (said, table) = demo_on("whatsapp,telegram,messenger,line,slack", 3);
+    let expected = [("line", 3), ("messenger", 6), ("slack", 3), ("telegram", 3), ("whatsapp", 12)]
+        .map(|(name, statuses)| (name.to_owned(), [3, 3, statuses]));
+    assert_eq!(table, BTreeMap::from(expected), "{said}");
+    assert!(
+        said.contains("15 messages delivered exactly once, in order; 15 replies sent; 27 statuses"),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_demo_on_all_platforms_that_can_be_written_to_ends_well() {
+    let (said, table) = demo_on("all", 2);
+    assert_eq!(table.len(), 12, "{said}");
+    assert!(
+        table.values().all(|[messages, replies, statuses]| (*messages, *replies) == (2, 2) && *statuses >= 2),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_platform_that_cannot_be_written_to_is_refused_with_the_list_of_those_that_can() {
+    for (language, words) in [("en", "these can: whatsapp, telegram"), ("es", "estas sí: whatsapp, telegram")]
+    {
+        let demo = Command::new(env!("CARGO_BIN_EXE_gancho"))
+            .args(["demo", "--once", "--platform", "telegram,pigeon"])
+            .env("GANCHO_LANGUAGE", language)
+            .output()
+            .expect("the binary was built");
+        let complained = String::from_utf8_lossy(&demo.stderr);
+        assert!(!demo.status.success() && complained.contains("\"pigeon\""), "{complained}");
+        assert!(complained.contains(words), "{complained}");
+    }
 }
 
 #[test]

@@ -52,22 +52,29 @@ impl Api {
         Some(account)
     }
 
-    /// The platform whose statuses follow a message that was taken; `None` where it has none, or where it is no message.
-    /// Both of Meta's are one API, and the account says which it is.
-    pub(super) fn platform(self, call: &Called) -> Option<&'static str> {
-        match self {
-            Api::Meta if call.body["message"].is_null() => None,
-            Api::Meta => ["messenger", "instagram"].into_iter().find(|platform| {
-                let account = Sample::of(platform).next().map(|sample| sample.account);
-                account.is_some() && account == Api::account(&call.path)
-            }),
-            Api::Wati => Some("wati"),
-            Api::Viber => Some("viber"),
-            Api::Twilio => Some("twilio"),
-            Api::OnPremises => Some("whatsapp_onpremises"),
-            Api::Dialog360 => Some("dialog360"),
-            Api::Telegram | Api::Discord | Api::Line | Api::Slack => None,
-        }
+    /// The platform that a message is for; `None` where it is no message. Both of Meta's are one API, and the account says
+    /// which it is.
+    pub(super) fn platform(self, path: &str, body: &Value) -> Option<&'static str> {
+        let platform = match self {
+            Api::Meta if body["message"].is_null() => return None,
+            Api::Meta => {
+                let is_of = |platform: &&str| {
+                    let account = Sample::of(platform).next().map(|sample| sample.account);
+                    account.is_some() && account == Api::account(path)
+                };
+                return ["messenger", "instagram"].into_iter().find(is_of);
+            }
+            Api::Telegram => "telegram",
+            Api::Discord => "discord",
+            Api::Line => "line",
+            Api::Slack => "slack",
+            Api::Wati => "wati",
+            Api::Viber => "viber",
+            Api::Twilio => "twilio",
+            Api::OnPremises => "whatsapp_onpremises",
+            Api::Dialog360 => "dialog360",
+        };
+        Some(platform)
     }
 
     /// Whether a call shows the token in the way of the API.

@@ -66,18 +66,6 @@ impl Line {
         });
     }
 
-    /// The steps that the platform tells of by name, as the gateway calls them.
-    pub(super) fn steps(&self) -> Vec<String> {
-        let told = |step: &'static str| {
-            let sample = Sample::named(&format!("{}.{step}", self.platform()))?;
-            let request = self.sender.request(&sample, &self.filling(), &self.url).ok()?;
-            let becomes = self.sender.becomes(&request, self.clock.now()).ok()?;
-            let name = format!("message.{step}");
-            becomes.contains(&name).then_some(name)
-        };
-        STEPS.iter().filter_map(|step| told(step)).collect()
-    }
-
     /// The webhook of one step, where the platform has it.
     fn status(&self, step: &str, call: &Called) -> Option<Request> {
         let sample = Sample::named(&format!("{}.{step}", self.platform()))?;
@@ -95,9 +83,12 @@ impl Line {
 
     /// Until it is acknowledged, or the waits are used up. Each try is the same request, byte for byte.
     async fn deliver(&self, request: &Request) {
-        if self.way.send(request).await.is_acknowledged() {
-            return;
+        if !self.way.send(request).await.is_acknowledged() {
+            self.retry(request).await;
         }
+    }
+
+    async fn retry(&self, request: &Request) {
         for wait in WAITS {
             tokio::time::sleep(wait).await;
             if self.way.send(request).await.is_acknowledged() {
@@ -119,6 +110,7 @@ fn recipient(call: &Called) -> Option<String> {
 #[derive(Clone)]
 pub struct Customer {
     pub(super) line: Arc<Line>,
+    pub(super) owed: Arc<Owed>,
     pub(super) contact: Option<String>,
     pub(super) name: String,
 }
@@ -130,7 +122,8 @@ impl Customer {
         self
     }
 
-    /// Writes a text and waits for the gateway's answer. On Discord, where bots hear no texts, it is a command.
+    /// Writes a text and waits for the gateway's answer. On Discord, where bots hear no texts, it is a command. What is not
+    /// acknowledged is tried again behind the caller's back.
     pub async fn says(&self, text: &str) -> Result<Answered, Unfit> {
         let event = if self.line.platform() == "discord" { "command" } else { "message" };
         self.does(event, text).await
@@ -143,6 +136,12 @@ impl Customer {
         let sample = Sample::named(&name).ok_or_else(|| Unfit(format!("there is no sample {name}")))?;
         let (name, text) = (self.name.clone(), text.to_owned());
         let filling = Filling { contact: self.contact.clone(), name, text, ..line.filling() };
-        Ok(line.way.send(&line.sender.request(&sample, &filling, &line.url)?).await)
+        let request = line.sender.request(&sample, &filling, &line.url)?;
+        let answered = line.way.send(&request).await;
+        if !answered.is_acknowledged() {
+            let (place, line) = (self.owed.place().await, Arc::clone(&self.line));
+            self.owed.spawn(place, async move { line.retry(&request).await });
+        }
+        Ok(answered)
     }
 }

@@ -102,3 +102,15 @@ async fn customers_write_and_react_once_it_is_known_where_to() {
     let item = &said["entry"][0]["messaging"][0];
     assert_eq!((&item["sender"]["id"], &item["message"]["text"]), (&json!("77"), &json!("hola")));
 }
+
+#[tokio::test]
+async fn what_a_customer_writes_is_sent_again_until_it_is_taken() {
+    let (chats, gateway) = started().await;
+    let ana = chats.customer("messenger", "Ana").unwrap();
+    gateway.fails_next(2);
+    assert!(!ana.says("hola").await.unwrap().is_acknowledged(), "the first try is what is told");
+    chats.settled().await;
+    let bodies: Vec<Value> = gateway.attempts().iter().map(|attempt| attempt.body.clone().unwrap()).collect();
+    assert_eq!(bodies.len(), 3, "two failures and a success");
+    assert!(bodies.iter().all(|body| *body == bodies[0]), "a try is the same webhook again");
+}

@@ -245,3 +245,27 @@ async fn a_woken_waiter_hears_of_what_was_appended() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn accounts_that_are_new_all_at_once_are_adopted_and_nobody_is_asked_to_come_back() {
+    on_every_engine(async |scene| {
+        let source = scene.source().await;
+        let mut arriving = tokio::task::JoinSet::new();
+        for n in 0..400 {
+            let (scene, source) = (scene.clone(), Arc::clone(&source));
+            arriving.spawn(async move {
+                let mut event = message(&format!("m{n}"), &format!("1555{n:07}"));
+                event.account = Some(format!("new-{n}"));
+                scene.try_receive(&source, vec![event]).await
+            });
+        }
+        let mut came = 0;
+        while let Some(arrived) = arriving.join_next().await {
+            let appended = arrived.expect("it ends").expect("it is stored");
+            came += appended.items_new;
+        }
+        assert_eq!(came, 400);
+        assert_eq!(scene.sources().accounts().await.expect("accounts").len(), 400);
+    })
+    .await;
+}

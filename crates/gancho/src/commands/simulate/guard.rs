@@ -1,64 +1,86 @@
-//! Who may use the page: a browser that was led to it by its own address, and nobody else's script.
+//! Who may use the page: a browser that was sent here by its user, and by no other page.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
-use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
-};
-use http::{HeaderValue, Method, StatusCode};
+use http::HeaderMap;
+use http::header::{HOST, HeaderName, ORIGIN};
 
-/// Nothing but our own files, and no frame around us.
-const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \
-    form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// Where a browser says what caused a request.
+const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const LOCALHOST: &str = "localhost";
 
-/// Refuses names that are not ours, which a page elsewhere may have been given to reach us, and forms of other pages.
-pub(super) async fn own(State(address): State<SocketAddr>, request: Request, next: Next) -> Response {
-    if let Err(refusal) = admitted(&request, address) {
-        return refusal.into_response();
-    }
-    let mut response = next.run(request).await;
-    for (name, value) in [
-        (CONTENT_SECURITY_POLICY, POLICY),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (REFERRER_POLICY, "no-referrer"),
-        (CACHE_CONTROL, "no-store"),
-    ] {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
-    response
+/// Whether a name of a host is this machine's own.
+pub(super) fn is_this_machine(host: &str) -> bool {
+    host == LOCALHOST || address(host).is_some_and(|address| address.is_loopback())
 }
 
-fn admitted(request: &Request, address: SocketAddr) -> Result<(), (StatusCode, &'static str)> {
-    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let host = header(HOST).unwrap_or_default();
-    if !is_ours(host, address) {
-        return Err((StatusCode::MISDIRECTED_REQUEST, "this page has another address\n"));
-    }
-    let is_own_form = header(ORIGIN).is_none_or(|origin| origin == format!("http://{host}"));
-    match request.method() == Method::GET || is_own_form {
-        true => Ok(()),
-        false => Err((StatusCode::FORBIDDEN, "only the page itself may do this\n")),
-    }
+/// Whether the page was asked for by an address or as `localhost`. By any other name it could be somebody's who has that
+/// name lead here (DNS rebinding); what is an address cannot be led elsewhere.
+pub(super) fn is_asked_by_address(headers: &HeaderMap) -> bool {
+    let Some(host) = text(headers, &HOST) else { return false };
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.parse::<u16>().is_ok() => name,
+        _ => host,
+    };
+    name == LOCALHOST || address(name).is_some()
 }
 
-fn is_ours(host: &str, address: SocketAddr) -> bool {
-    host == address.to_string()
-        || (address.ip().is_loopback() && host == format!("localhost:{}", address.port()))
+/// Whether no page of somebody else's caused a request.
+pub(super) fn is_of_this_page(headers: &HeaderMap) -> bool {
+    let host = text(headers, &HOST).unwrap_or_default();
+    let is_ours = |origin: &str| origin == format!("http://{host}");
+    let is_near = |site: &str| matches!(site, "same-origin" | "none");
+    // A header that is there and no text proves nothing.
+    let all_are = |name: &HeaderName, holds: &dyn Fn(&str) -> bool| {
+        headers.get_all(name).iter().all(|value| value.to_str().is_ok_and(holds))
+    };
+    all_are(&ORIGIN, &is_ours) && all_are(&SITE, &is_near)
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+fn address(host: &str) -> Option<IpAddr> {
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    bare.parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderValue;
+
+    fn headers(pairs: &[(HeaderName, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect()
+    }
 
     #[test]
-    fn only_its_own_address_is_its_name() {
-        let address: SocketAddr = "127.0.0.1:8090".parse().expect("an address");
-        assert!(is_ours("127.0.0.1:8090", address) && is_ours("localhost:8090", address));
-        for other in ["", "127.0.0.1", "127.0.0.1:80", "evil.example:8090", "localhost.evil.example:8090"] {
-            assert!(!is_ours(other, address), "{other}");
+    fn a_name_that_others_can_lead_here_is_refused() {
+        for host in ["127.0.0.1:8090", "localhost:8090", "localhost", "[::1]:8090", "192.168.1.5:80"] {
+            assert!(is_asked_by_address(&headers(&[(HOST, host)])), "{host}");
+        }
+        for host in
+            ["evil.example", "evil.example:8090", "127.0.0.1.evil.example", "localhost.evil.example:1", ""]
+        {
+            assert!(!is_asked_by_address(&headers(&[(HOST, host)])), "{host}");
+        }
+        assert!(!is_asked_by_address(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn what_another_page_caused_is_refused() {
+        let of = |more: &[(HeaderName, &'static str)]| {
+            let mut all = headers(more);
+            all.insert(HOST, HeaderValue::from_static("localhost:8090"));
+            is_of_this_page(&all)
+        };
+        assert!(of(&[]) && of(&[(ORIGIN, "http://localhost:8090"), (SITE, "same-origin")]));
+        for origin in ["http://evil.example", "null", "https://localhost:8090", "http://localhost:9000", ""] {
+            assert!(!of(&[(ORIGIN, origin)]), "{origin}");
+        }
+        for site in ["cross-site", "same-site"] {
+            assert!(!of(&[(SITE, site)]), "{site}");
         }
     }
 }
