@@ -7,9 +7,8 @@ use http::{HeaderMap, HeaderValue, Method};
 use libfuzzer_sys::fuzz_target;
 use model::id::{AppId, SourceId};
 use model::secret::{Key, Secret};
-use model::source::{SecretRole, Settings, Source, SourceSecret, UnknownAccounts};
+use model::source::{SecretRole, Source, SourceSecret};
 use model::time::Timestamp;
-use model::watch::Watchdog;
 use platforms::http::{Answer, Incoming};
 use platforms::proof::{Unsigned, by_nothing};
 use platforms::registry::PLATFORMS;
@@ -44,17 +43,9 @@ fuzz_target!(|data: &[u8]| {
 fn source(platform: &str) -> Source {
     let held = |role| SourceSecret { role, key: Key::current(Secret::new("123456:secret")) };
     Source {
-        id: SourceId::from_raw(1),
-        app: AppId::from_raw(1),
-        platform: platform.to_owned(),
         name: "fuzzed".to_owned(),
-        path: None,
         secrets: SecretRole::ALL.map(held).to_vec(),
-        settings: Settings::default(),
-        unknown_accounts: UnknownAccounts::Adopt,
-        allowed_networks: Vec::new(),
-        rate_per_second: None,
-        watchdog: Watchdog::Off,
+        ..Source::new(SourceId::from_raw(1), AppId::from_raw(1), platform)
     }
 }
 

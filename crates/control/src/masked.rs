@@ -117,23 +117,17 @@ mod tests {
     use model::id::{AppId, ReceiptId};
     use model::receipt::ReceiptState;
     use model::secret::{Key, Secret};
-    use model::source::{SecretRole, Settings, SourceSecret, UnknownAccounts};
+    use model::source::{SecretRole, Settings, SourceSecret};
     use serde_json::{Value, json};
 
     fn source(settings: &Value) -> Source {
         let key = Key::current(Secret::new("hush-hush"));
         Source {
-            id: SourceId::from_raw(1),
-            app: AppId::from_raw(1),
-            platform: "generic".to_owned(),
             name: "test".to_owned(),
             path: Some("/hooks/shop".to_owned()),
             secrets: vec![SourceSecret { role: SecretRole::Credential, key }],
             settings: Settings::new(settings.as_object().expect("an object").clone()),
-            unknown_accounts: UnknownAccounts::Adopt,
-            allowed_networks: Vec::new(),
-            rate_per_second: None,
-            watchdog: model::watch::Watchdog::Off,
+            ..Source::new(SourceId::from_raw(1), AppId::from_raw(1), "generic")
         }
     }
 

@@ -89,23 +89,15 @@ mod tests {
     use http::{HeaderValue, Method};
     use model::id::{AppId, SourceId};
     use model::secret::{Key, Secret};
-    use model::source::{SecretRole, Settings, SourceSecret, UnknownAccounts};
+    use model::source::{SecretRole, SourceSecret};
     use model::time::Timestamp;
 
     fn source(platform: &str, secret: &str) -> Source {
         let key = Key::current(Secret::new(secret));
         Source {
-            id: SourceId::from_raw(1),
-            app: AppId::from_raw(1),
-            platform: platform.to_owned(),
             name: "test".to_owned(),
-            path: None,
             secrets: vec![SourceSecret { role: SecretRole::Credential, key }],
-            settings: Settings::default(),
-            unknown_accounts: UnknownAccounts::Adopt,
-            allowed_networks: Vec::new(),
-            rate_per_second: None,
-            watchdog: model::watch::Watchdog::Off,
+            ..Source::new(SourceId::from_raw(1), AppId::from_raw(1), platform)
         }
     }
 

@@ -108,21 +108,13 @@ pub fn is_allowed(source: &Source, peer: IpAddr) -> bool {
 mod tests {
     use super::*;
     use model::id::AppId;
-    use model::source::{Settings, UnknownAccounts};
 
     fn source(networks: &[&str]) -> Source {
         Source {
-            id: SourceId::from_raw(1),
-            app: AppId::from_raw(1),
-            platform: "generic".to_owned(),
             name: "test".to_owned(),
-            path: None,
-            secrets: Vec::new(),
-            settings: Settings::default(),
-            unknown_accounts: UnknownAccounts::Adopt,
             allowed_networks: networks.iter().map(|&text| text.to_owned()).collect(),
             rate_per_second: Some(2),
-            watchdog: model::watch::Watchdog::Off,
+            ..Source::new(SourceId::from_raw(1), AppId::from_raw(1), "generic")
         }
     }
 

@@ -38,6 +38,25 @@ pub struct Source {
 }
 
 impl Source {
+    /// A source of a platform, called by the platform's name: with no secret, setting or limit, adopting accounts, watched by
+    /// nobody; as it is unless somebody decides otherwise.
+    pub fn new(id: SourceId, app: AppId, platform: impl Into<String>) -> Source {
+        let platform = platform.into();
+        Source {
+            id,
+            app,
+            name: platform.clone(),
+            platform,
+            path: None,
+            secrets: Vec::new(),
+            settings: Settings::default(),
+            unknown_accounts: UnknownAccounts::Adopt,
+            allowed_networks: Vec::new(),
+            rate_per_second: None,
+            watchdog: Watchdog::Off,
+        }
+    }
+
     /// The path that webhooks come in at: its own, or the one that always leads to it.
     pub fn url_path(&self) -> String {
         self.path.clone().unwrap_or_else(|| format!("/in/{}", self.id))

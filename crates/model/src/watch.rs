@@ -81,7 +81,7 @@ pub struct Watch {
 }
 
 /// The shortest silence that is worth telling of.
-pub const SILENCE_MIN: Duration = Duration::from_secs(3600);
+const SILENCE_MIN: Duration = Duration::from_secs(3600);
 /// How long a source is watched before its silence can be unusual.
 const WATCHED_MIN: Duration = Duration::from_secs(24 * 3600);
 const DAY_MS: i64 = 24 * 3600 * 1000;

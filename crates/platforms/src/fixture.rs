@@ -10,7 +10,7 @@ use model::catalogue::OURS;
 use model::event::{Content, NewEvent};
 use model::id::{AppId, SourceId};
 use model::secret::{Key, Secret};
-use model::source::{SecretRole, Settings, Source, SourceSecret, UnknownAccounts};
+use model::source::{SecretRole, Settings, Source, SourceSecret};
 use model::time::Timestamp;
 use serde_json::{Value, json};
 
@@ -28,17 +28,10 @@ pub(crate) fn source(platform: &str, settings: &Value, secrets: &[(SecretRole, &
         key: Key::current(Secret::new(*text)),
     };
     Source {
-        id: SourceId::from_raw(1),
-        app: AppId::from_raw(1),
-        platform: platform.to_owned(),
         name: "under test".to_owned(),
-        path: None,
         secrets: secrets.iter().map(secret).collect(),
         settings: Settings::new(settings.as_object().expect("settings are an object").clone()),
-        unknown_accounts: UnknownAccounts::Adopt,
-        allowed_networks: Vec::new(),
-        rate_per_second: None,
-        watchdog: model::watch::Watchdog::Off,
+        ..Source::new(SourceId::from_raw(1), AppId::from_raw(1), platform)
     }
 }
 

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use model::id::{AppId, SourceId};
 use model::receipt::Language;
 use model::secret::{Key, Secret};
-use model::source::{SecretRole, Settings, Source, SourceSecret, UnknownAccounts};
+use model::source::{SecretRole, Settings, Source, SourceSecret};
 use model::time::Timestamp;
 use platforms::http::Incoming;
 use platforms::platform::Platform;
@@ -130,17 +130,10 @@ impl Sender {
 fn source(platform: &str, role: SecretRole, held: &Secret, settings: Settings) -> Source {
     let secret = |role, text: &Secret| SourceSecret { role, key: Key::current(text.clone()) };
     Source {
-        id: SourceId::from_raw(1),
-        app: AppId::from_raw(1),
-        platform: platform.to_owned(),
         name: String::new(),
-        path: None,
         secrets: vec![secret(role, held), secret(SecretRole::VerifyToken, held)],
         settings,
-        unknown_accounts: UnknownAccounts::Adopt,
-        allowed_networks: Vec::new(),
-        rate_per_second: None,
-        watchdog: model::watch::Watchdog::Off,
+        ..Source::new(SourceId::from_raw(1), AppId::from_raw(1), platform)
     }
 }
 

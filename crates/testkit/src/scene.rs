@@ -9,7 +9,7 @@ use model::event::EventPattern;
 use model::id::SourceId;
 use model::retry::RetryPolicy;
 use model::secret::{Key, Secret};
-use model::source::{SecretRole, Settings, Source, SourceSecret, UnknownAccounts};
+use model::source::{SecretRole, Settings, Source, SourceSecret};
 use model::time::Clock;
 use platforms::registry;
 use serde_json::Value;
@@ -44,23 +44,24 @@ impl Scene {
         store.access().save_app(app.clone()).await?;
         let secret = |role, text: &str| SourceSecret { role, key: Key::current(Secret::new(text)) };
         let source = Source {
-            id: store.fresh_id(),
-            app: app.id,
-            platform: "whatsapp".to_owned(),
             name: "story".to_owned(),
-            path: None,
             secrets: vec![
                 secret(SecretRole::Signing, APP_SECRET),
                 secret(SecretRole::VerifyToken, "story-verify"),
             ],
-            settings: Settings::default(),
-            unknown_accounts: UnknownAccounts::Adopt,
-            allowed_networks: Vec::new(),
-            rate_per_second: None,
-            watchdog: model::watch::Watchdog::Off,
+            ..Source::new(store.fresh_id(), app.id, "whatsapp")
         };
         store.sources().save(source.clone()).await?;
         Ok(Scene { app, source: source.id })
+    }
+
+    /// Gives the app's source what it needs to send: where the platform's API is and other settings, and a token for it.
+    pub async fn may_send(&self, store: &Store, settings: &Value, token: &str) -> anyhow::Result<()> {
+        let mut source = Source::clone(store.routing().source(self.source).context("the story's source")?);
+        source.settings = Settings::new(settings.as_object().cloned().unwrap_or_default());
+        let key = Key::current(Secret::new(token));
+        source.secrets.push(SourceSecret { role: SecretRole::AccessToken, key });
+        Ok(store.sources().save(source).await?)
     }
 
     /// A source of a platform as somebody would set it up.
@@ -74,17 +75,9 @@ impl Scene {
         let secret =
             |(role, text): &(_, &str)| SourceSecret { role: *role, key: Key::current(Secret::new(*text)) };
         let source = Source {
-            id: store.fresh_id(),
-            app: self.app.id,
-            platform: platform.to_owned(),
-            name: platform.to_owned(),
-            path: None,
             secrets: secrets.iter().map(secret).collect(),
             settings: Settings::new(settings.as_object().cloned().unwrap_or_default()),
-            unknown_accounts: UnknownAccounts::Adopt,
-            allowed_networks: Vec::new(),
-            rate_per_second: None,
-            watchdog: model::watch::Watchdog::Off,
+            ..Source::new(store.fresh_id(), self.app.id, platform)
         };
         let known = registry::find(platform).with_context(|| format!("there is no platform {platform}"))?;
         known.check(&source).map_err(anyhow::Error::msg)?;

@@ -57,7 +57,11 @@ impl WatchingLane {
         let heard_at = self.heard_at(source).await?;
         let is_news = watch.silences.look(heard_at, self.now());
         if is_news && source.watchdog != Watchdog::Off {
-            told.push(self.about(source, "source.silent", &json!({ "heard_at": heard_at.map(text_of) })));
+            told.push(self.about(
+                source,
+                "source.silent",
+                &json!({ "heard_at": heard_at.map(|at| at.to_string()) }),
+            ));
         }
         if claimed.asked.is_some() {
             self.register(source, &mut watch).await;
@@ -184,10 +188,6 @@ impl WatchingLane {
         let verdict = Verdict::Genuine(Arc::from([event]));
         Arrival { source: Some(Arc::clone(source)), app: Some(source.app), request: None, verdict }
     }
-}
-
-fn text_of(at: Timestamp) -> String {
-    at.to_string()
 }
 
 /// What a look came to.

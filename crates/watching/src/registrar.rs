@@ -20,9 +20,6 @@ pub struct Registrar {
     allow_http: bool,
 }
 
-/// What is wrong with a registration, in words.
-pub type Trouble = String;
-
 impl Registrar {
     /// Over a way out.
     pub fn new(egress: Egress, clock: Clock, allow_http: bool) -> Registrar {
@@ -40,8 +37,8 @@ impl Registrar {
         }
     }
 
-    /// Registers the steps, in their order, up to the first that fails.
-    pub async fn set(&self, source: &Source, steps: &[&Step]) -> Result<(), Trouble> {
+    /// Registers the steps, in their order, up to the first that fails; says why, in words.
+    pub async fn set(&self, source: &Source, steps: &[&Step]) -> Result<(), String> {
         for step in steps {
             let outcome = match self.call(source, step.set.clone()).await {
                 Ok(answer) => (step.read)(&answer),

@@ -9,7 +9,7 @@ use model::endpoint::Endpoint;
 use model::event::EventPattern;
 use model::id::AppId;
 use model::secret::{Key, Secret};
-use model::source::{SecretRole, Settings, Source, SourceSecret, UnknownAccounts};
+use model::source::{SecretRole, Source, SourceSecret};
 use model::time::{Clock, ManualClock, Timestamp};
 use store::{Faults, Location, Store};
 
@@ -200,20 +200,12 @@ fn place(store: &str) -> anyhow::Result<(Location, String, Option<PathBuf>)> {
 fn source(store: &Store, app: &App) -> Source {
     let secret = |role, text: &str| SourceSecret { role, key: Key::current(Secret::new(text)) };
     Source {
-        id: store.fresh_id(),
-        app: app.id,
-        platform: "whatsapp".to_owned(),
         name: "bench".to_owned(),
-        path: None,
         secrets: vec![
             secret(SecretRole::Signing, APP_SECRET),
             secret(SecretRole::VerifyToken, "bench-verify"),
         ],
-        settings: Settings::default(),
-        unknown_accounts: UnknownAccounts::Adopt,
-        allowed_networks: Vec::new(),
-        rate_per_second: None,
-        watchdog: model::watch::Watchdog::Off,
+        ..Source::new(store.fresh_id(), app.id, "whatsapp")
     }
 }
 

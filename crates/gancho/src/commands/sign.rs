@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
 use model::id::{AppId, SourceId};
 use model::secret::{Key, Secret};
-use model::source::{SecretRole, Settings, Source, SourceSecret, UnknownAccounts};
+use model::source::{SecretRole, Source, SourceSecret};
 use model::time::{Clock, Timestamp};
 use platforms::http::Incoming;
 use platforms::registry;
@@ -79,17 +79,9 @@ pub(super) fn secret(file: Option<&Path>, variable: &str) -> anyhow::Result<Secr
 fn source(secret: Secret) -> Source {
     let key = Key::current(secret);
     Source {
-        id: SourceId::from_raw(0),
-        app: AppId::from_raw(0),
-        platform: "standard_webhooks".to_owned(),
         name: String::new(),
-        path: None,
         secrets: vec![SourceSecret { role: SecretRole::Signing, key }],
-        settings: Settings::default(),
-        unknown_accounts: UnknownAccounts::Adopt,
-        allowed_networks: Vec::new(),
-        rate_per_second: None,
-        watchdog: model::watch::Watchdog::Off,
+        ..Source::new(SourceId::from_raw(0), AppId::from_raw(0), "standard_webhooks")
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
-use model::secret::{Key, Secret};
-use model::source::{Account, SecretRole, Settings, Source, SourceSecret};
+use model::secret::Secret;
+use model::source::Account;
 use model::time::Clock;
 use serde_json::{Value, json};
 use simulator::WhatsApp;
@@ -132,11 +132,7 @@ async fn may_send(store: &Store, scene: &Scene, whatsapp: &WhatsApp) -> anyhow::
     let settings = json!({
         "api_base": whatsapp.api_base(), "messages_per_second": PER_SECOND, "echo_is_human": true,
     });
-    let token = SourceSecret { role: SecretRole::AccessToken, key: Key::current(Secret::new(ACCESS_TOKEN)) };
-    let mut source = Source::clone(store.routing().source(scene.source).expect("the story's source"));
-    source.settings = Settings::new(settings.as_object().expect("an object").clone());
-    source.secrets.push(token);
-    store.sources().save(source).await?;
+    scene.may_send(store, &settings, ACCESS_TOKEN).await?;
     for address in NUMBERS {
         let (id, source, app) = (store.fresh_id(), scene.source, scene.app.id);
         let account = Account { id, source, app, address: address.to_owned(), name: None };

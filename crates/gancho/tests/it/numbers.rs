@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
-use model::secret::{Key, Secret};
-use model::source::{Account, SecretRole, Settings, Source, SourceSecret};
+use model::secret::Secret;
+use model::source::Account;
 use model::time::Clock;
 use serde_json::{Value, json};
 use simulator::{WhatsApp, whatsapp};
@@ -134,12 +134,7 @@ impl Number {
     async fn set_up(place: &Place, whatsapp: &WhatsApp) -> anyhow::Result<Number> {
         let store = open(place).await?;
         let scene = Scene::build(&store).await?;
-        let settings = json!({ "api_base": whatsapp.api_base() });
-        let mut source = Source::clone(store.routing().source(scene.source).expect("the story's source"));
-        source.settings = Settings::new(settings.as_object().expect("an object").clone());
-        let key = Key::current(Secret::new(ACCESS_TOKEN));
-        source.secrets.push(SourceSecret { role: SecretRole::AccessToken, key });
-        store.sources().save(source).await?;
+        scene.may_send(&store, &json!({ "api_base": whatsapp.api_base() }), ACCESS_TOKEN).await?;
         let address = whatsapp::Number::default().phone_number_id;
         let (id, source, app) = (store.fresh_id(), scene.source, scene.app.id);
         let account = store.sources().save_account(Account { id, source, app, address, name: None }).await?;

@@ -7,11 +7,9 @@ use std::time::Duration;
 
 use model::endpoint::Format;
 use model::secret::{Key, Secret};
-use model::source::{SecretRole, Settings, Source, SourceSecret};
 use model::time::Clock;
 use serde_json::json;
 use simulator::{WhatsApp, whatsapp};
-use store::Store;
 use testkit::place::{Engine, Place, tool};
 use testkit::process::{ADMIN_TOKEN, Gancho, free_address};
 use testkit::receiver::{Came, Manner, Receiver};
@@ -45,7 +43,7 @@ async fn a_bot_written_with_pywa_works_behind_a_platform_endpoint_and_answers_th
     let mut bot = Bot::start(&python, &[&port, "the-bots-own-app-secret", &graph, ADMIN_TOKEN])?;
     let store = open(&place).await?;
     let scene = Scene::build(&store).await?;
-    may_send(&store, &scene, &whatsapp).await?;
+    scene.may_send(&store, &json!({ "api_base": whatsapp.api_base() }), ACCESS_TOKEN).await?;
     scene
         .endpoint(&store, format!("http://{bot_address}/hook"), |endpoint| {
             endpoint.format = Format::Platform;
@@ -99,16 +97,6 @@ impl Drop for Bot {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-/// Gives the story's source what it needs to send.
-async fn may_send(store: &Store, scene: &Scene, whatsapp: &WhatsApp) -> anyhow::Result<()> {
-    let settings = json!({ "api_base": whatsapp.api_base() });
-    let mut source = Source::clone(store.routing().source(scene.source).expect("the story's source"));
-    source.settings = Settings::new(settings.as_object().expect("an object").clone());
-    let key = Key::current(Secret::new(ACCESS_TOKEN));
-    source.secrets.push(SourceSecret { role: SecretRole::AccessToken, key });
-    Ok(store.sources().save(source).await?)
 }
 
 /// One delivery as an endpoint got it from the real binary.

@@ -42,14 +42,7 @@ async fn a_url_that_a_platform_lost_is_found_at_the_start_and_registered_again()
     for engine in [Engine::Sqlite, Engine::Postgres] {
         let Some(place) = Place::fresh(engine).await? else { continue };
         let chats = Chats::start(Secret::new(TOKEN)).await?;
-        let receiver = Receiver::start(Manner::Good).await?;
-        let store = open(&place).await?;
-        let scene = Scene::build(&store).await?;
-        let source_events = |endpoint: &mut Endpoint| {
-            endpoint.subscription.types = EventPattern::new("source.*").into_iter().collect();
-        };
-        scene.endpoint(&store, receiver.url(), source_events).await?;
-        drop(store);
+        let receiver = told_of_sources(&place).await?;
         let gancho = Gateway::start(&place).await?;
         for (platform, settings, account, of) in all() {
             let id = gancho.source(platform, &settings, &chats.url(), "registers").await?;
@@ -97,14 +90,7 @@ async fn a_url_that_a_platform_lost_is_found_at_the_start_and_registered_again()
 async fn what_only_is_to_be_told_of_is_not_registered_again() -> anyhow::Result<()> {
     let Some(place) = Place::fresh(Engine::Sqlite).await? else { return Ok(()) };
     let chats = Chats::start(Secret::new(TOKEN)).await?;
-    let receiver = Receiver::start(Manner::Good).await?;
-    let store = open(&place).await?;
-    let scene = Scene::build(&store).await?;
-    let source_events = |endpoint: &mut Endpoint| {
-        endpoint.subscription.types = EventPattern::new("source.*").into_iter().collect();
-    };
-    scene.endpoint(&store, receiver.url(), source_events).await?;
-    drop(store);
+    let receiver = told_of_sources(&place).await?;
     let gancho = Gateway::start(&place).await?;
     let id = gancho.source("telegram", &json!({}), &chats.url(), "tells").await?;
     gancho.ask(Method::POST, &format!("/v1/sources/{id}/register"), &json!({}), 200).await?;
@@ -146,6 +132,17 @@ async fn what_cannot_be_registered_is_said_in_words() -> anyhow::Result<()> {
     let told = nowhere.ask(Method::POST, &path, &json!({}), 409).await?;
     assert!(told["detail"].as_str().is_some_and(|words| words.contains("public_url")), "{told}");
     Ok(())
+}
+
+/// An endpoint that hears what is told of sources.
+async fn told_of_sources(place: &Place) -> anyhow::Result<Receiver> {
+    let receiver = Receiver::start(Manner::Good).await?;
+    let store = open(place).await?;
+    let source_events = |endpoint: &mut Endpoint| {
+        endpoint.subscription.types = EventPattern::new("source.*").into_iter().collect();
+    };
+    Scene::build(&store).await?.endpoint(&store, receiver.url(), source_events).await?;
+    Ok(receiver)
 }
 
 fn told_by(came: &Came) -> Value {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method};
 use model::id::{AppId, SourceId};
 use model::secret::{Key, Secret};
-use model::source::{SecretRole, Settings, Source, SourceSecret, UnknownAccounts};
+use model::source::{SecretRole, Settings, Source, SourceSecret};
 use model::time::Timestamp;
 use platforms::http::Incoming;
 use platforms::platform::ToSign;
@@ -90,17 +90,9 @@ fn source(platform: &str, secret: &str) -> Source {
     let settings = if platform == "twilio" { json!({ "public_url": ORIGIN }) } else { json!({}) };
     let held = |role| SourceSecret { role, key: Key::current(Secret::new(secret)) };
     Source {
-        id: SourceId::from_raw(1),
-        app: AppId::from_raw(1),
-        platform: platform.to_owned(),
-        name: platform.to_owned(),
-        path: None,
         secrets: vec![held(SecretRole::Signing), held(SecretRole::AccessToken)],
         settings: Settings::new(settings.as_object().cloned().unwrap_or_default()),
-        unknown_accounts: UnknownAccounts::Adopt,
-        allowed_networks: Vec::new(),
-        rate_per_second: None,
-        watchdog: model::watch::Watchdog::Off,
+        ..Source::new(SourceId::from_raw(1), AppId::from_raw(1), platform)
     }
 }
 

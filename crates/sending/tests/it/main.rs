@@ -12,7 +12,7 @@ use egress::{Config, Egress, Roots};
 use model::id::{AccountId, AppId, SendId};
 use model::secret::{Key, Secret};
 use model::send::{OutgoingBody, OutgoingMessage, Recipient, TextBody};
-use model::source::{Account, SecretRole, Settings, Source, SourceSecret, UnknownAccounts};
+use model::source::{Account, SecretRole, Settings, Source, SourceSecret};
 use model::time::{Clock, ManualClock, Timestamp};
 use sending::SendingLane;
 use sending::lane::Owed;
@@ -91,21 +91,14 @@ impl Scene {
     ) -> AccountId {
         let secret = |role, text: &str| SourceSecret { role, key: Key::current(Secret::new(text)) };
         let source = Source {
-            id: self.store.fresh_id(),
-            app: AppId::from_raw(1),
-            platform: platform.to_owned(),
             name: address.to_owned(),
-            path: None,
             secrets: vec![
                 secret(SecretRole::Signing, "secret"),
                 secret(SecretRole::VerifyToken, "verify"),
                 secret(SecretRole::AccessToken, access_token),
             ],
             settings: Settings::new(settings.as_object().unwrap().clone()),
-            unknown_accounts: UnknownAccounts::Adopt,
-            allowed_networks: Vec::new(),
-            rate_per_second: None,
-            watchdog: model::watch::Watchdog::Off,
+            ..Source::new(self.store.fresh_id(), AppId::from_raw(1), platform)
         };
         self.store.sources().save(source.clone()).await.unwrap();
         let account = Account {

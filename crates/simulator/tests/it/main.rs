@@ -18,7 +18,7 @@ use model::event::{Content, NewEvent};
 use model::id::{AppId, SourceId};
 use model::secret::{Key, Secret};
 use model::send::OutgoingMessage;
-use model::source::{SecretRole, Settings, Source, SourceSecret, UnknownAccounts};
+use model::source::{SecretRole, Settings, Source, SourceSecret};
 use model::time::{Clock, ManualClock, Timestamp};
 use platforms::http::{Answer, Call, Incoming};
 use platforms::platform::{Interpreted, Platform, Sender};
@@ -64,19 +64,12 @@ fn source(platform: &str, settings: &Value) -> Source {
         (SecretRole::AccessToken, ACCESS_TOKEN),
     ];
     Source {
-        id: SourceId::from_raw(1),
-        app: AppId::from_raw(1),
-        platform: platform.to_owned(),
         name: "under test".to_owned(),
-        path: None,
         secrets: secrets
             .map(|(role, text)| SourceSecret { role, key: Key::current(Secret::new(text)) })
             .to_vec(),
         settings: Settings::new(settings.as_object().unwrap().clone()),
-        unknown_accounts: UnknownAccounts::Adopt,
-        allowed_networks: Vec::new(),
-        rate_per_second: None,
-        watchdog: model::watch::Watchdog::Off,
+        ..Source::new(SourceId::from_raw(1), AppId::from_raw(1), platform)
     }
 }
 

@@ -13,7 +13,7 @@ use model::id::{AppId, EndpointId, SourceId};
 use model::message::{Body, Message, MessageState, Status};
 use model::page::PageRequest;
 use model::retry::Next;
-use model::source::{Settings, Source, UnknownAccounts};
+use model::source::Source;
 use model::time::{Clock, ManualClock, Timestamp};
 use store::arrivals::{Appended, Arrival, Request, Verdict};
 use store::claims::{Claimed, Wish};
@@ -78,19 +78,7 @@ impl Scene {
 
     pub(crate) async fn source_that(&self, change: impl FnOnce(&mut Source)) -> Arc<Source> {
         let id: SourceId = self.fresh_id();
-        let mut source = Source {
-            id,
-            app: self.app(),
-            platform: "whatsapp".to_owned(),
-            name: "numbers".to_owned(),
-            path: None,
-            secrets: Vec::new(),
-            settings: Settings::default(),
-            unknown_accounts: UnknownAccounts::Adopt,
-            allowed_networks: Vec::new(),
-            rate_per_second: None,
-            watchdog: model::watch::Watchdog::Off,
-        };
+        let mut source = Source { name: "numbers".to_owned(), ..Source::new(id, self.app(), "whatsapp") };
         change(&mut source);
         self.sources().save(source.clone()).await.expect("a saved source");
         Arc::new(source)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use model::id::SourceId;
 use model::secret::{Key, Secret};
-use model::source::{SecretRole, Settings, Source, SourceSecret, UnknownAccounts};
+use model::source::{SecretRole, Settings, Source, SourceSecret};
 use model::time::Clock;
 use platforms::registry;
 use serde_json::{Value, json};
@@ -243,17 +243,9 @@ async fn source(
         key: Key::current(secret.clone()),
     };
     let source = Source {
-        id: stage.store().fresh_id(),
-        app: stage.owner(),
-        platform: platform.to_owned(),
-        name: platform.to_owned(),
-        path: None,
         secrets: secrets.iter().map(held).collect(),
         settings: Settings::new(settings.as_object().cloned().unwrap_or_default()),
-        unknown_accounts: UnknownAccounts::Adopt,
-        allowed_networks: Vec::new(),
-        rate_per_second: None,
-        watchdog: model::watch::Watchdog::Off,
+        ..Source::new(stage.store().fresh_id(), stage.owner(), platform)
     };
     let known = registry::find(platform).with_context(|| format!("there is no platform {platform}"))?;
     known.check(&source).map_err(anyhow::Error::msg)?;
