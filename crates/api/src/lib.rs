@@ -20,4 +20,4 @@ mod version;
 mod whatzme;
 
 pub use crate::auth::Asker;
-pub use crate::router::router;
+pub use crate::router::{files, router};

@@ -12,6 +12,7 @@ use model::conversation::ConversationState;
 use model::delivery::DeliveryState;
 use model::endpoint::{Format, OnDead, Order};
 use model::event::EVENT_TYPE_BYTES_MAX;
+use model::file::FileState;
 use model::id::{Kind, kind};
 use model::page::LIMIT_MAX;
 use model::receipt::ReceiptState;
@@ -122,6 +123,7 @@ fn plain(of: &str, member: &str) -> Option<Fact> {
         (_, "receipt") => kind::Receipt::PREFIX,
         (_, "delivery" | "replayed_by") => kind::Delivery::PREFIX,
         (_, "conversation") => kind::Conversation::PREFIX,
+        (_, "file") => kind::File::PREFIX,
         (_, "contact") => kind::Contact::PREFIX,
         (_, "cursor" | "next_cursor") => Cursor::PREFIX,
         (_, "since" | "until") => return Some(Fact::Time),
@@ -145,6 +147,7 @@ fn id_of(noun: &str) -> Option<Fact> {
         "Attempt" => kind::Attempt::PREFIX,
         "Conversation" | "conversations" => kind::Conversation::PREFIX,
         "Contact" | "contacts" => kind::Contact::PREFIX,
+        "File" | "files" => kind::File::PREFIX,
         "Message" | "messages" | "Sent" => kind::Send::PREFIX,
         "Token" | "tokens" => kind::Token::PREFIX,
         "AuditLine" => kind::Audit::PREFIX,
@@ -182,6 +185,7 @@ fn asked(of: &str, member: &str) -> Option<Fact> {
         (_, "unknown_accounts") => Fact::OneOf(UnknownAccounts::ALL.map(UnknownAccounts::as_str).into()),
         ("SendMessage", "type") => Fact::OneOf(BODIES.into()),
         ("deliveries", "status") => Fact::OneOf(DeliveryState::ALL.map(DeliveryState::as_str).into()),
+        ("files", "status") => Fact::OneOf(FileState::ALL.map(FileState::as_str).into()),
         ("receipts", "status") => Fact::OneOf(ReceiptState::ALL.map(ReceiptState::as_str).into()),
         ("messages", "status") => Fact::OneOf(SendState::ALL.map(SendState::as_str).into()),
         ("conversations", "status") => {

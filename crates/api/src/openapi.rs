@@ -19,7 +19,6 @@ use crate::route::{Route, Shape};
 use crate::router::routes;
 use crate::v1::outgoing;
 
-const JSON: &str = "application/json";
 const PROBLEM_JSON: &str = "application/problem+json";
 const SCHEME: &str = "token";
 
@@ -98,7 +97,7 @@ fn body(shape: &Shape) -> RequestBody {
             && matches!(schema, RefOr::T(Schema::Object(object)) if !object.required.is_empty())
     };
     let required = if shape.schemas.iter().any(needs) { Required::True } else { Required::False };
-    RequestBodyBuilder::new().content(JSON, content(shape)).required(Some(required)).build()
+    RequestBodyBuilder::new().content(shape.media_type(), content(shape)).required(Some(required)).build()
 }
 
 /// What a route is asked with beside its body.
@@ -119,7 +118,8 @@ fn parameters(route: &Route) -> Vec<Parameter> {
 }
 
 fn answer(route: &Route) -> Response {
-    let mut response = response("All is well.", JSON, route.answer.as_ref());
+    let media_type = route.answer.as_ref().map_or("application/json", Shape::media_type);
+    let mut response = response("All is well.", media_type, route.answer.as_ref());
     if route.is_versioned {
         let text = ObjectBuilder::new().schema_type(Type::String).build();
         response.headers.insert("ETag".to_owned(), RefOr::T(Header::new(text)));

@@ -321,6 +321,11 @@ impl From<Error> for Problem {
                 format!("se reenvió como {by}; envía `again` para reenviarla otra vez"),
             )),
             Error::ContentRemoved => Problem::of(Code::ContentRemoved),
+            Error::TooLarge(max) => Problem::of(Code::TooLarge).saying(Words::new(
+                format!("a file has at most {max} bytes"),
+                format!("un archivo tiene como máximo {max} bytes"),
+            )),
+            Error::BrokenOff => Problem::of(Code::TooSlow),
             Error::KeyReused => Problem::of(Code::KeyReused),
             Error::Unsupported(words) => Problem::of(Code::Unsupported).saying(words),
             Error::WindowClosed => Problem::of(Code::WindowClosed),

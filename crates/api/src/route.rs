@@ -6,10 +6,15 @@ use control::{Action, Control};
 use http::Method;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::path::{Parameter, ParameterIn};
-use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Ref, Schema, SchemaType, Type};
+use utoipa::openapi::schema::{
+    ArrayBuilder, KnownFormat, ObjectBuilder, Ref, Schema, SchemaFormat, SchemaType, Type,
+};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::rates::Budget;
+
+/// What the schema of bytes is called.
+const BYTES: &str = "Bytes";
 
 /// The schema of a body.
 #[derive(Clone)]
@@ -27,6 +32,21 @@ impl Shape {
         let mut schemas = vec![(name.clone(), T::schema())];
         T::schemas(&mut schemas);
         Shape { name, schemas }
+    }
+
+    /// Bytes of any kind.
+    fn of_bytes() -> Shape {
+        let bytes = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)))
+            .description(Some("The bytes of a file."));
+        let name = BYTES.to_owned();
+        Shape { schemas: vec![(name.clone(), bytes.into())], name }
+    }
+
+    /// The media type it is told with.
+    pub(crate) fn media_type(&self) -> &'static str {
+        if self.name == BYTES { "*/*" } else { "application/json" }
     }
 
     /// The schema of a page of rows of a type.
@@ -148,6 +168,16 @@ impl Route {
     /// Takes this body.
     pub(crate) fn takes<B: ToSchema>(self) -> Route {
         Route { body: Some(Shape::of::<B>()), ..self }
+    }
+
+    /// Takes bytes of any kind.
+    pub(crate) fn takes_bytes(self) -> Route {
+        Route { body: Some(Shape::of_bytes()), ..self }
+    }
+
+    /// Gives bytes of any kind.
+    pub(crate) fn gives_bytes(self) -> Route {
+        Route { answer: Some(Shape::of_bytes()), ..self }
     }
 
     /// Gives this body.

@@ -19,7 +19,7 @@ use crate::problem::{Code, Problem};
 use crate::rates::Rates;
 use crate::route::Route;
 use crate::v1::{
-    accounts, apps, audit, contacts, conversations, deliveries, endpoints, events, messages, receipts,
+    accounts, apps, audit, contacts, conversations, deliveries, endpoints, events, files, messages, receipts,
     registrations, sources, stats, tokens,
 };
 use crate::{idempotency, openapi, page, request_id, waba, whatzme};
@@ -47,6 +47,14 @@ pub fn router(control: Control) -> Router {
         .route("/v1/{*rest}", any(|| async { Problem::of(Code::NotFound) }))
         .method_not_allowed_fallback(|| async { Problem::of(Code::MethodNotAllowed) })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(from_fn_with_state(control.clone(), request_id::name))
+        .with_state(control)
+}
+
+/// Where files are given to whoever has a link to one: beside the webhooks, for platforms come for them too.
+pub fn files(control: Control) -> Router {
+    Router::new()
+        .route("/files/{id}", get(files::by_link))
         .layer(from_fn_with_state(control.clone(), request_id::name))
         .with_state(control)
 }
@@ -271,6 +279,19 @@ fn talk() -> Vec<Route> {
         .gives::<deliveries::AttemptsView>(),
         Route::post("/v1/messages/{id}/cancel", Send, "Cancel a message", messages::cancel)
             .gives::<messages::MessageView>(),
+        Route::get("/v1/files", Read, "List files", files::list)
+            .asks::<files::List>()
+            .lists::<files::FileView>(),
+        Route::post("/v1/files", Send, "Upload a file", files::upload)
+            .asks::<files::Upload>()
+            .takes_bytes()
+            .creates::<files::FileView>()
+            .seeing_to_keys(),
+        Route::get("/v1/files/{id}", Read, "Get a file", files::get).gives::<files::FileView>(),
+        Route::get("/v1/files/{id}/content", Read, "Get the bytes of a file", files::content).gives_bytes(),
+        Route::post("/v1/files/{id}/retry", Operate, "Fetch a file again", files::retry)
+            .gives::<files::FileView>(),
+        Route::delete("/v1/files/{id}", Operate, "Remove the bytes of a file", files::delete),
         Route::post("/messages/send", Send, "Send as WhatzMeAPI does", whatzme::send)
             .asks::<whatzme::From>()
             .takes::<whatzme::SendText>()

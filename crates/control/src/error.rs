@@ -60,6 +60,12 @@ pub enum Error {
     /// Retention has removed what would be delivered.
     #[error("its content is no longer kept")]
     ContentRemoved,
+    /// A file has more bytes than one may have.
+    #[error("a file has at most {0} bytes")]
+    TooLarge(u64),
+    /// What was being sent broke off, or came too slowly.
+    #[error("the upload broke off or was too slow")]
+    BrokenOff,
     /// The idempotency key was used with another request.
     #[error("the idempotency key was used with another request")]
     KeyReused,

@@ -13,6 +13,7 @@ pub mod deliveries;
 pub mod endpoints;
 pub mod error;
 pub mod events;
+pub mod files;
 pub mod idempotency;
 mod listing;
 mod masked;
@@ -33,6 +34,8 @@ use model::id::AppId;
 use model::time::Timestamp;
 use store::Store;
 use store::audit::Act;
+use tokio::sync::Semaphore;
+use vault::Vault;
 
 pub use crate::actor::{Action, Actor};
 pub use crate::error::{Error, Words};
@@ -47,6 +50,8 @@ pub struct Control {
     random: Random,
     admin_token_hash: Option<[u8; 32]>,
     public_url: Option<String>,
+    vault: Option<Vault>,
+    uploads: Arc<Semaphore>,
     seen: Arc<Seen>,
     counted: Arc<Counted>,
 }
@@ -54,13 +59,26 @@ pub struct Control {
 impl Control {
     /// Control over a store. The hash is that of the admin token of the configuration, where there is one.
     pub fn new(store: Store, random: Random, admin_token_hash: Option<[u8; 32]>) -> Control {
-        let (seen, counted) = (Arc::default(), Arc::default());
-        Control { store, random, admin_token_hash, public_url: None, seen, counted }
+        Control {
+            store,
+            random,
+            admin_token_hash,
+            public_url: None,
+            vault: None,
+            uploads: Arc::new(Semaphore::new(files::UPLOADS_MAX)),
+            seen: Arc::default(),
+            counted: Arc::default(),
+        }
     }
 
     /// Knows where platforms reach us: scheme and host.
     pub fn reached_at(self, public_url: Option<String>) -> Control {
         Control { public_url, ..self }
+    }
+
+    /// Keeps the bytes of files in a vault.
+    pub fn keeping(self, vault: Vault) -> Control {
+        Control { vault: Some(vault), ..self }
     }
 
     /// The present.

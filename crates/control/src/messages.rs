@@ -77,6 +77,7 @@ impl Messages<'_> {
             Some(conversation) => Some(conversation),
             None => self.0.store.conversations().with(account.app, account.id, names(platform, &to)).await?,
         };
+        self.0.files().check_sent(account.app, &new.body).await?;
         let message = OutgoingMessage { to, reply_to: new.reply_to, body: new.body };
         self.compose(platform, &source, &account, &message)?;
         if !new.override_window {
@@ -271,7 +272,7 @@ impl Messages<'_> {
         let correlation = SendId::from_raw(0).to_string();
         let sender =
             Sender { source, account: &account.address, correlation: &correlation, now: self.0.now() };
-        let composed = platform.compose(&sender, message);
+        let composed = platform.compose(&sender, &self.0.store.linked(message));
         composed.map(|_| ()).map_err(|cannot| Error::Unsupported(Words::untranslated(cannot.0)))
     }
 

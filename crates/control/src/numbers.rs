@@ -9,6 +9,7 @@ use model::id::AccountId;
 use model::retry::RetryPolicy;
 use model::secret::Secret;
 use model::send::{OutgoingBody, OwedSend, ReadMark, Recipient};
+use model::source::Account;
 use platforms::whatsapp_onpremises::tell::TOLD;
 use url::{Host, Url};
 
@@ -135,6 +136,12 @@ impl Numbers<'_> {
             key: None,
         };
         self.0.messages().send(&sender(actor), new).await
+    }
+
+    /// The account that the actor speaks for.
+    pub(crate) fn own(&self, actor: &Actor) -> Result<Account, Error> {
+        let id = speaker(actor)?;
+        self.0.store.routing().account_by_id(id).cloned().ok_or(Error::NotFound("account"))
     }
 
     fn endpoint(&self, account: AccountId) -> Option<Endpoint> {

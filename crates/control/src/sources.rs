@@ -61,6 +61,8 @@ pub struct NewSource {
     pub rate_per_second: Option<u32>,
     /// What is done when the platform no longer calls our URL, or falls silent.
     pub watchdog: Watchdog,
+    /// Whether the files of its messages are fetched and stored.
+    pub fetches_files: bool,
 }
 
 /// What is to change of a source; what is absent stays.
@@ -80,6 +82,8 @@ pub struct SourceChange {
     pub rate_per_second: Option<Option<u32>>,
     /// What is done when the platform no longer calls our URL, or falls silent.
     pub watchdog: Option<Watchdog>,
+    /// Whether the files of its messages are fetched and stored.
+    pub fetches_files: Option<bool>,
 }
 
 impl SourceChange {
@@ -96,6 +100,7 @@ impl SourceChange {
         set(&mut source.allowed_networks, self.allowed_networks);
         set(&mut source.rate_per_second, self.rate_per_second);
         set(&mut source.watchdog, self.watchdog);
+        set(&mut source.fetches_files, self.fetches_files);
     }
 }
 
@@ -127,6 +132,7 @@ impl Sources<'_> {
             allowed_networks: new.allowed_networks,
             rate_per_second: new.rate_per_second,
             watchdog: new.watchdog,
+            fetches_files: new.fetches_files,
         };
         checked(&source)?;
         source.app = self.0.apps().owner(actor, new.app).await?;

@@ -13,7 +13,7 @@ use model::event::{Content, EventType, NewEvent};
 use model::id::AttemptId;
 use model::retry::{Jitter, Next, Outcome};
 use model::time::Timestamp;
-use store::arrivals::{Arrival, Verdict};
+use store::arrivals::Arrival;
 use store::claims::{Busy, Claimed, Wish};
 use store::records::Recorded;
 use store::{Error, Queue, Store};
@@ -215,17 +215,8 @@ impl DeliveryLane {
     /// An event of our own making, for the endpoint's app.
     fn own(&self, endpoint: &Endpoint, event_type: &str, about: &serde_json::Value) -> Arrival {
         let raw = serde_json::value::to_raw_value(about).expect("a map of text can be written as JSON");
-        let event = NewEvent {
-            event_type: EventType::from_foreign("", event_type),
-            dedupe_key: None,
-            account: None,
-            party: None,
-            order_key: None,
-            occurred_at: self.now(),
-            content: Content::Raw(raw),
-        };
-        let verdict = Verdict::Genuine(Arc::from([event]));
-        Arrival { source: None, app: Some(endpoint.app), request: None, verdict }
+        let event = NewEvent::of(EventType::ours(event_type), self.now(), Content::Raw(raw));
+        Arrival::ours(endpoint.app, None, event)
     }
 }
 

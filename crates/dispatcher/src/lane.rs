@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-/// A kind of durable work. There are two: deliveries and sends.
+/// A kind of durable work: deliveries, sends, watches, files.
 pub trait Lane: Send + Sync + 'static {
     /// One due item, held under a lease that outlasts its attempt and the records that may follow.
     type Claimed: Send + Sync + 'static;

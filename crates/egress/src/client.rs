@@ -26,7 +26,7 @@ const ANSWER_HEAD_BYTES_MAX: usize = 64 * 1024;
 /// The only door out; its clones share one pool of connections.
 #[derive(Clone)]
 pub struct Egress {
-    client: Client<Connector, Full<Bytes>>,
+    pub(crate) client: Client<Connector, Full<Bytes>>,
 }
 
 impl Egress {
@@ -152,12 +152,17 @@ async fn read_body(mut incoming: Incoming, limits: &Limits, mut deadline: Pin<&m
     }
 }
 
+/// Why there is no answer, where it does not matter how far the request came.
+pub(crate) fn failure(error: &legacy::Error) -> Failure {
+    not_opened(error).map_or_else(|| broken(error, true), |not_opened| not_opened.failure.clone())
+}
+
 fn not_opened(error: &legacy::Error) -> Option<&NotOpened> {
     error.source()?.downcast_ref()
 }
 
 /// Says what broke an exchange on an open connection; `sent` tells whether the request was being written to it.
-fn broken(error: &(dyn StdError + 'static), sent: bool) -> Failure {
+pub(crate) fn broken(error: &(dyn StdError + 'static), sent: bool) -> Failure {
     let causes = || iter::successors(Some(error), |error| (*error).source());
     let mut of_http = causes().filter_map(|cause| cause.downcast_ref::<hyper::Error>());
     // The client gives a request back as canceled only when none of it was written.

@@ -3,6 +3,7 @@
 mod client;
 mod config;
 mod connector;
+mod download;
 mod error;
 mod exchange;
 mod guard;
@@ -13,6 +14,7 @@ mod tls;
 
 pub use client::Egress;
 pub use config::{Config, OPEN_MAX, Roots};
+pub use download::Download;
 pub use error::{Error, Failure, FailureKind, Phase};
 pub use exchange::{Answer, Exchange, Limits, Request, retry_after};
 pub use guard::{Denied, Guard};

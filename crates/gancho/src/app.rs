@@ -1,6 +1,7 @@
 //! The wiring, in start order: store, way out, lanes, doors. Stopping goes the other way round.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use control::{Control, Random};
 use delivery::DeliveryLane;
 use dispatcher::Limits;
 use egress::Egress;
+use fetching::{Fetcher, FetchingLane};
 use ingest::Ingest;
 use model::time::Clock;
 use sending::SendingLane;
@@ -17,6 +19,7 @@ use store::{Faults, Location, Store};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use vault::{Bucket, Vault};
 use watching::WatchingLane;
 use watching::registrar::Registrar;
 
@@ -34,6 +37,8 @@ const POLL_INTERVAL: Duration = Duration::from_millis(500);
 const SENDS_IN_FLIGHT: usize = 128;
 /// How many sources may be looked at at once.
 const WATCHES_IN_FLIGHT: usize = 8;
+/// How many files may be fetched at once.
+const FILES_IN_FLIGHT: usize = 8;
 /// How often it is looked whether the store can still be trusted.
 const SOUND_INTERVAL: Duration = Duration::from_millis(200);
 /// How long the store may take to be closed: with the drain, less than the 30 s that Kubernetes waits.
@@ -84,9 +89,12 @@ impl App {
             open_max: outgoing_max(config),
             ..egress::Config::default()
         })?;
+        let vault = vault_of(config, &egress)?;
+        serve_files(&store, config, &world, address).await?;
         let admin_hash = config.admin_token.as_ref().map(|token| control::tokens::hash(token.expose()));
         let control = Control::new(store.clone(), world.random.clone(), admin_hash)
-            .reached_at(config.public_url.clone());
+            .reached_at(config.public_url.clone())
+            .keeping(vault.clone());
         let ingest = Ingest::new(
             store.clone(),
             ingest::Config {
@@ -97,6 +105,7 @@ impl App {
         );
         let shutdown = CancellationToken::new();
         let (deliveries, sends) = lanes(&store, config, &egress, &world);
+        let files = files(&store, config, &egress, &world, &vault);
         let registrar = Registrar::new(egress, world.clock.clone(), config.egress_http);
         let watches = WatchingLane::new(store.clone(), registrar, config.public_url.clone());
         store.watches().look_now().await?;
@@ -114,8 +123,8 @@ impl App {
             tasks,
             _hold: hold,
         };
-        app.start_lanes(config, deliveries, sends, watches);
-        app.start_maintenance(config);
+        app.start_lanes(config, (deliveries, sends, watches, files));
+        app.start_maintenance(config, vault);
         app.open_doors(config, doors, ingest);
         Ok(app)
     }
@@ -163,9 +172,7 @@ impl App {
     fn start_lanes(
         &mut self,
         config: &Config,
-        deliveries: DeliveryLane,
-        sends: SendingLane,
-        watches: WatchingLane,
+        (deliveries, sends, watches, files): (DeliveryLane, SendingLane, WatchingLane, FetchingLane),
     ) {
         let limits = |in_flight| Limits {
             in_flight,
@@ -181,16 +188,18 @@ impl App {
             shutdown.clone(),
         ));
         self.tasks.spawn(dispatcher::run(Arc::new(sends), limits(SENDS_IN_FLIGHT), shutdown.clone()));
-        self.tasks.spawn(dispatcher::run(Arc::new(watches), limits(WATCHES_IN_FLIGHT), shutdown));
+        self.tasks.spawn(dispatcher::run(Arc::new(watches), limits(WATCHES_IN_FLIGHT), shutdown.clone()));
+        self.tasks.spawn(dispatcher::run(Arc::new(files), limits(FILES_IN_FLIGHT), shutdown));
     }
 
-    fn start_maintenance(&mut self, config: &Config) {
+    fn start_maintenance(&mut self, config: &Config, vault: Vault) {
         let keep = store::retention::Keep {
             bodies: config.keep_bodies,
             metadata: config.keep_metadata,
             ..store::retention::Keep::default()
         };
         self.tasks.spawn(maintenance::retain(self.store.clone(), keep, self.shutdown.clone()));
+        self.tasks.spawn(maintenance::age_files(self.store.clone(), vault, keep, self.shutdown.clone()));
         self.tasks.spawn(maintenance::summarise(self.store.clone(), self.shutdown.clone()));
         self.tasks.spawn(maintenance::watch_disk(self.store.clone(), self.shutdown.clone()));
         self.tasks.spawn(maintenance::follow_routing(self.store.clone(), self.shutdown.clone()));
@@ -205,7 +214,8 @@ impl App {
             write_stall: WRITE_STALL_MAX,
             drain: config.drain,
         };
-        doors.open((ingest, api, &self.readiness), &bounds, &mut self.tasks, &self.shutdown);
+        let files = api::files(self.control.clone());
+        doors.open((ingest, files, api, &self.readiness), &bounds, &mut self.tasks, &self.shutdown);
     }
 }
 
@@ -220,6 +230,49 @@ fn lanes(store: &Store, config: &Config, egress: &Egress, world: &World) -> (Del
     let (version, places) = (env!("CARGO_PKG_VERSION"), config.deliveries_in_flight);
     let deliveries = DeliveryLane::new(store.clone(), egress.clone(), Arc::clone(&spread), version, places);
     (deliveries, SendingLane::new(store.clone(), egress.clone(), spread, config.egress_http))
+}
+
+fn files(store: &Store, config: &Config, egress: &Egress, world: &World, vault: &Vault) -> FetchingLane {
+    let random = world.random.clone();
+    let fetcher = Fetcher::new(egress.clone(), vault.clone(), world.clock.clone(), config.egress_http);
+    FetchingLane::new(store.clone(), fetcher, Arc::new(move || random.fraction()))
+}
+
+/// Where the bytes of files are: where the setting says, or beside the embedded store.
+fn vault_of(config: &Config, egress: &Egress) -> anyhow::Result<Vault> {
+    if config.files.starts_with("s3://") {
+        let bucket = Bucket {
+            url: config.files.clone(),
+            endpoint: config.files_s3_endpoint.clone(),
+            region: config.files_s3_region.clone(),
+            key_id: config.files_s3_key_id.clone(),
+            secret: config.files_s3_secret.clone(),
+        };
+        return Ok(Vault::in_bucket(&bucket, egress.clone(), config.file_bytes_max)?);
+    }
+    let folder = match (config.files.is_empty(), Location::parse(config.store.expose())?) {
+        (true, Location::Folder(folder)) => folder.join("files"),
+        (true, Location::Postgres(_)) => PathBuf::from("./gancho-data/files"),
+        (false, _) => PathBuf::from(&config.files),
+    };
+    Ok(Vault::in_folder(&folder, config.file_bytes_max)?)
+}
+
+/// Has events link to their files: where platforms reach us, or else on this machine.
+async fn serve_files(
+    store: &Store,
+    config: &Config,
+    world: &World,
+    address: SocketAddr,
+) -> anyhow::Result<()> {
+    let here = || match address.ip().is_unspecified() {
+        true => format!("http://localhost:{}", address.port()),
+        false => format!("http://{address}"),
+    };
+    let origin = config.public_url.clone().unwrap_or_else(here);
+    store.serve_files(origin, world.random.bytes::<32>().to_vec()).await?;
+    store.files().resume().await?;
+    Ok(())
 }
 
 /// Resolves when the store can no longer be trusted: the process must end and start anew.

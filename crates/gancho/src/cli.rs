@@ -193,7 +193,7 @@ pub struct BenchArgs {
     /// How many connections the load comes over.
     #[arg(long, default_value_t = 64)]
     pub connections: usize,
-    /// How long to measure, in seconds.
+    /// How long to measure, in seconds; `ingest` measures its floor for as long, in turns.
     #[arg(long, default_value_t = 5)]
     pub seconds: u64,
     /// How many events are there already, or wait already.

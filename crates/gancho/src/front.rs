@@ -20,10 +20,9 @@ use crate::proxies::Proxies;
 use crate::settings::Config;
 
 /// Paths that no source can have.
-const RESERVED: [&str; 5] = ["/v1/", "/api/", "/waba/", "/graph/", "/messages/"];
+const RESERVED: [&str; 6] = ["/v1/", "/api/", "/waba/", "/graph/", "/messages/", store::links::PATH];
 
 /// Decides by the path who answers.
-#[derive(Clone)]
 struct Front {
     /// Where webhooks go, on a port that takes them.
     ingest: Option<Ingest>,
@@ -83,16 +82,16 @@ impl Doors {
     }
 
     /// Opens them. What has no port of its own is behind the public one, with the webhooks; whether we are well is said
-    /// there always.
+    /// there always, and files are given there to whoever has a link.
     pub fn open(
         self,
-        (ingest, api, readiness): (Ingest, Router, &Arc<Readiness>),
+        (ingest, files, api, readiness): (Ingest, Router, Router, &Arc<Readiness>),
         bounds: &Bounds,
         tasks: &mut JoinSet<()>,
         shutdown: &CancellationToken,
     ) {
         let (health, metrics) = (operations::health(readiness), operations::metrics(readiness));
-        let mut public = health.clone();
+        let mut public = health.clone().merge(files);
         let mut doors = Vec::new();
         match self.api {
             Some(listener) => doors.push((listener, None, api)),

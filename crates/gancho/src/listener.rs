@@ -35,7 +35,7 @@ pub const WRITE_STALL_MAX: Duration = Duration::from_secs(10);
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
 /// Answers requests.
-pub trait Handler: Clone + Send + Sync + 'static {
+pub trait Handler: Send + Sync + 'static {
     /// Answers one request.
     fn handle(
         &self,
@@ -79,7 +79,7 @@ pub async fn serve<H: Handler>(
     bounds: Bounds,
     shutdown: CancellationToken,
 ) {
-    let room = Arc::new(Semaphore::new(bounds.connections_max.max(1)));
+    let (handler, room) = (Arc::new(handler), Arc::new(Semaphore::new(bounds.connections_max.max(1))));
     let addresses = Arc::new(Addresses { held: Mutex::default(), max: bounds.per_address_max });
     let graceful = GracefulShutdown::new();
     while let Some((stream, peer, permit)) = next(&listener, &room, &shutdown).await {
@@ -90,7 +90,7 @@ pub async fn serve<H: Handler>(
                 held => held,
             },
         };
-        let connection = connect(stream, peer, bounds.write_stall, handler.clone());
+        let connection = connect(stream, peer, bounds.write_stall, Arc::clone(&handler));
         let watched = graceful.watch(connection);
         tokio::spawn(async move {
             // A broken connection is the peer's affair; whatever it sent in full has been answered.
@@ -132,14 +132,14 @@ fn connect<H: Handler>(
     stream: TcpStream,
     peer: SocketAddr,
     write_stall: Duration,
-    handler: H,
+    handler: Arc<H>,
 ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Send {
     // Answers are small: waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(write_stall));
     let service = service_fn(move |request| {
-        let handler = handler.clone();
+        let handler = Arc::clone(&handler);
         async move { Ok::<_, Infallible>(handler.handle(request, peer).await) }
     });
     http1::Builder::new()

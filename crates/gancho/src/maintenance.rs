@@ -7,6 +7,7 @@ use store::Store;
 use store::disk::Disk;
 use store::retention::{Doubt, Keep};
 use tokio_util::sync::CancellationToken;
+use vault::Vault;
 
 /// How long to rest when nothing is old enough.
 const RETENTION_IDLE: Duration = Duration::from_secs(60);
@@ -40,6 +41,24 @@ pub async fn retain(store: Store, keep: Keep, shutdown: CancellationToken) {
         if pause == RETENTION_IDLE {
             tell_of_doubt(&store, &mut doubt).await;
         }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = shutdown.cancelled() => return,
+        }
+    }
+}
+
+/// Removes the bytes of files with those of requests, until shutdown.
+pub async fn age_files(store: Store, vault: Vault, keep: Keep, shutdown: CancellationToken) {
+    loop {
+        let pause = match fetching::age::step(&store, &vault, keep.bodies, keep.metadata).await {
+            Ok(0) => RETENTION_IDLE,
+            Ok(_) => RETENTION_STEP,
+            Err(error) => {
+                tracing::warn!(%error, "old files could not be removed; it is tried again");
+                RETENTION_IDLE
+            }
+        };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = shutdown.cancelled() => return,

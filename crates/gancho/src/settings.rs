@@ -24,6 +24,18 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// Which store: `sqlite:<folder>` or `postgres://…`; the text may hold a password.
     pub store: Secret,
+    /// Where the bytes of files are: a folder or a bucket; empty for beside the store.
+    pub files: String,
+    /// Where the bucket is, when that is not AWS.
+    pub files_s3_endpoint: Option<String>,
+    /// Its region.
+    pub files_s3_region: String,
+    /// The id of the key to it.
+    pub files_s3_key_id: String,
+    /// The key to it.
+    pub files_s3_secret: Secret,
+    /// The largest file that is kept, in bytes.
+    pub file_bytes_max: u64,
     /// This node's number among those on the same database.
     pub node: u16,
     /// The first admin token.
@@ -193,6 +205,66 @@ pub const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        key: "files",
+        doc: (
+            "where the bytes of files are kept: a folder, or `s3://bucket/folder`, which several nodes need; empty: the folder `files` beside the embedded store",
+            "dónde se guardan los bytes de los archivos: una carpeta, o `s3://bucket/carpeta`, que hace falta con varios nodos; vacío: la carpeta `files` junto al almacén integrado",
+        ),
+        read: |config, text| {
+            config.files = text.to_owned();
+            Ok(())
+        },
+        ..PLAIN
+    },
+    Setting {
+        key: "files_s3_endpoint",
+        doc: (
+            "where the bucket is, when that is not AWS, such as https://minio.example.com; egress_allow must let it be reached",
+            "dónde está el bucket, si no es AWS, como https://minio.example.com; egress_allow debe permitir alcanzarlo",
+        ),
+        read: |config, text| set_origin(&mut config.files_s3_endpoint, text),
+        ..PLAIN
+    },
+    Setting {
+        key: "files_s3_region",
+        doc: ("region of the bucket", "región del bucket"),
+        default: "us-east-1",
+        also: Some("AWS_REGION"),
+        read: |config, text| {
+            config.files_s3_region = text.to_owned();
+            Ok(())
+        },
+        ..PLAIN
+    },
+    Setting {
+        key: "files_s3_key_id",
+        doc: ("id of the key to the bucket", "id de la clave del bucket"),
+        also: Some("AWS_ACCESS_KEY_ID"),
+        read: |config, text| {
+            config.files_s3_key_id = text.to_owned();
+            Ok(())
+        },
+        ..PLAIN
+    },
+    Setting {
+        key: "files_s3_secret",
+        doc: ("key to the bucket", "clave del bucket"),
+        is_secret: true,
+        also: Some("AWS_SECRET_ACCESS_KEY"),
+        read: |config, text| {
+            config.files_s3_secret = Secret::new(text);
+            Ok(())
+        },
+        ..PLAIN
+    },
+    Setting {
+        key: "file_bytes_max",
+        doc: ("largest file that is kept, in bytes", "archivo más grande que se guarda, en bytes"),
+        default: "104857600",
+        read: |config, text| set(&mut config.file_bytes_max, text, "a whole number of bytes"),
+        ..PLAIN
+    },
+    Setting {
         key: "node",
         doc: (
             "number of this node, different on each node of the same PostgreSQL (0 to 1023)",
@@ -348,6 +420,12 @@ impl Config {
             public_url: None,
             trusted_proxies: Vec::new(),
             store: Secret::new(""),
+            files: String::new(),
+            files_s3_endpoint: None,
+            files_s3_region: String::new(),
+            files_s3_key_id: String::new(),
+            files_s3_secret: Secret::new(""),
+            file_bytes_max: 0,
             node: 0,
             admin_token: None,
             egress_allow: Vec::new(),

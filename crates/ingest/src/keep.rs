@@ -1,5 +1,6 @@
 //! How much of a request is kept, and what never is.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use bytes::Bytes;
@@ -75,7 +76,10 @@ fn lines(headers: &HeaderMap, wanted: impl Fn(&str, &str) -> bool) -> String {
     let mut lines = String::new();
     for (name, value) in headers {
         // A value may hold any byte but a line end; what is not text is shown as its bytes.
-        let value = value.to_str().map_or_else(|_| format!("{:?}", value.as_bytes()), str::to_owned);
+        let value = match value.to_str() {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => Cow::Owned(format!("{:?}", value.as_bytes())),
+        };
         if wanted(name.as_str(), &value) {
             let _ = writeln!(lines, "{}: {value}", name.as_str());
         }

@@ -75,6 +75,13 @@ pub const OURS: &[(&str, (&str, &str))] = &[
         ),
     ),
     (
+        "file.failed",
+        (
+            "a file of a message could not be fetched; `words` says why",
+            "no se pudo traer un archivo de un mensaje; `words` dice por qué",
+        ),
+    ),
+    (
         "source.unregistered",
         (
             "the platform no longer calls our URL; `registered_again` says whether it was told to",

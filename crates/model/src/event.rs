@@ -7,8 +7,9 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::conversation::Party;
+use crate::file::FileLink;
 use crate::id::{AccountId, AppId, ConversationId, EventId, ReceiptId, SourceId};
-use crate::message::{AccountNotice, ContactChange, Message, Reaction, Status};
+use crate::message::{AccountNotice, ContactChange, Media, Message, Reaction, Status};
 use crate::time::Timestamp;
 
 /// The longest event type, in bytes.
@@ -185,27 +186,42 @@ pub enum Content {
 }
 
 impl Content {
+    /// The file of the message that was received, echoed or edited, if it holds one.
+    pub fn media(&self) -> Option<&Media> {
+        match self {
+            Content::Message { message } => message.body.media(),
+            _ => None,
+        }
+    }
+
     /// The JSON that is stored and delivered; `None` when the request's own body is the content. What is told in our
     /// own words also says who is at the other end.
     pub fn to_json(&self, party: Option<&Party>) -> Option<String> {
+        self.to_json_with_file(party, None)
+    }
+
+    /// The same, saying where the file in it will be.
+    pub fn to_json_with_file(&self, party: Option<&Party>, file: Option<&FileLink>) -> Option<String> {
         match self {
             Content::Body => None,
             Content::Raw(raw) => Some(raw.get().to_owned()),
             told => {
-                let told = Told { contact: party.map(ContactView::of), told };
+                let told = Told { contact: party.map(ContactView::of), told, file };
                 Some(serde_json::to_string(&told).expect("content has text keys only"))
             }
         }
     }
 }
 
-/// Content in our own words, and who it is about.
+/// Content in our own words, who it is about, and its file.
 #[derive(Serialize)]
 struct Told<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     contact: Option<ContactView<'a>>,
     #[serde(flatten)]
     told: &'a Content,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'a FileLink>,
 }
 
 /// A contact as an event shows them: the name, and the first identifier of each sort under its own name.

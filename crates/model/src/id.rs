@@ -201,6 +201,9 @@ pub mod kind {
     /// A credential for our API.
     #[derive(Debug)]
     pub enum Token {}
+    /// A stored file.
+    #[derive(Debug)]
+    pub enum File {}
     /// One line of the audit log.
     #[derive(Debug)]
     pub enum Audit {}
@@ -241,6 +244,9 @@ pub mod kind {
     impl Kind for Token {
         const PREFIX: &'static str = "tok";
     }
+    impl Kind for File {
+        const PREFIX: &'static str = "file";
+    }
     impl Kind for Audit {
         const PREFIX: &'static str = "aud";
     }
@@ -270,6 +276,8 @@ pub type ContactId = Id<kind::Contact>;
 pub type SendId = Id<kind::Send>;
 /// Names a token.
 pub type TokenId = Id<kind::Token>;
+/// Names a stored file.
+pub type FileId = Id<kind::File>;
 /// Names a line of the audit log.
 pub type AuditId = Id<kind::Audit>;
 

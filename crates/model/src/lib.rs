@@ -6,6 +6,7 @@
 pub mod event;
 pub mod catalogue;
 pub mod message;
+pub mod file;
 pub mod source;
 pub mod watch;
 pub mod receipt;

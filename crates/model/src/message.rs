@@ -131,6 +131,18 @@ impl Body {
             _ => Body::Document(media),
         }
     }
+
+    /// The file in it, if it is one.
+    pub fn media(&self) -> Option<&Media> {
+        match self {
+            Body::Image(media)
+            | Body::Video(media)
+            | Body::Audio(media)
+            | Body::Document(media)
+            | Body::Sticker(media) => Some(media),
+            _ => None,
+        }
+    }
 }
 
 /// The control an answer was chosen from.
@@ -145,8 +157,9 @@ pub enum ChoiceControl {
     QuickReply,
 }
 
-/// A file of a message: named, never held.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+/// A file of a message: named, never held. What is stored of it is a [`crate::file::File`].
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Media {
     /// The platform's id, with which the file is fetched; `media_id` beside the message's own `id`.
     #[serde(rename = "media_id", skip_serializing_if = "Option::is_none")]

@@ -109,6 +109,32 @@ pub enum OutgoingBody {
     },
 }
 
+impl OutgoingBody {
+    /// The file in it, if it is one.
+    pub fn media(&self) -> Option<&OutgoingMedia> {
+        match self {
+            OutgoingBody::Image { image: media }
+            | OutgoingBody::Video { video: media }
+            | OutgoingBody::Audio { audio: media }
+            | OutgoingBody::Document { document: media }
+            | OutgoingBody::Sticker { sticker: media } => Some(media),
+            _ => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn media_mut(&mut self) -> Option<&mut OutgoingMedia> {
+        match self {
+            OutgoingBody::Image { image: media }
+            | OutgoingBody::Video { video: media }
+            | OutgoingBody::Audio { audio: media }
+            | OutgoingBody::Document { document: media }
+            | OutgoingBody::Sticker { sticker: media } => Some(media),
+            _ => None,
+        }
+    }
+}
+
 /// Written words and how links in them are shown.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct TextBody {
@@ -119,7 +145,7 @@ pub struct TextBody {
     pub preview_url: bool,
 }
 
-/// A file to send: by the platform's id, or by a public link.
+/// A file to send: by the platform's id, by a public link, or one that is stored here.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct OutgoingMedia {
     /// The platform's id of an uploaded file.
@@ -128,6 +154,9 @@ pub struct OutgoingMedia {
     /// Where the platform can fetch it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
+    /// Our id of a stored file; the platform is given a link to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     /// The words under it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caption: Option<String>,

@@ -35,6 +35,8 @@ pub struct Source {
     pub rate_per_second: Option<u32>,
     /// What is done when the platform no longer calls our URL, or falls silent.
     pub watchdog: Watchdog,
+    /// Whether the files of its messages are fetched and stored, before the platform forgets them.
+    pub fetches_files: bool,
 }
 
 impl Source {
@@ -54,6 +56,7 @@ impl Source {
             allowed_networks: Vec::new(),
             rate_per_second: None,
             watchdog: Watchdog::Off,
+            fetches_files: false,
         }
     }
 

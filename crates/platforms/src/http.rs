@@ -80,6 +80,12 @@ pub struct Call {
 }
 
 impl Call {
+    /// A GET.
+    pub fn get(url: String, headers: &[(&str, String)]) -> Call {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        Call { method: Method::GET, url, headers, body: Bytes::new() }
+    }
+
     /// A POST of JSON with a bearer token.
     pub fn post_json(url: String, bearer: &str, body: String) -> Call {
         let headers = vec![

@@ -8,6 +8,7 @@ pub mod dialog360;
 pub mod discord;
 #[cfg(test)]
 mod fixture;
+pub mod fetching;
 pub mod generic;
 pub mod github;
 mod header_mac;

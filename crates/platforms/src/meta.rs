@@ -45,7 +45,8 @@ fn delivery<'r>(source: &Source, request: &'r Incoming) -> Result<Verified<'r>, 
 fn decode(prefix: &str, hash: Hash, text: &str) -> Option<Vec<u8>> {
     let digits = text.strip_prefix(prefix)?;
     let lower = digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    hex::decode(digits).ok().filter(|bytes| lower && bytes.len() == hash.bytes())
+    let mut bytes = vec![0; hash.bytes()];
+    hex::decode_to_slice(digits, &mut bytes).ok().filter(|()| lower).map(|()| bytes)
 }
 
 fn subscription<'r>(source: &Source, request: &'r Incoming) -> Result<Verified<'r>, Rejection> {

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use model::event::NewEvent;
+use model::message::Media;
 use model::retry::Outcome;
 use model::secret::Secret;
 use model::send::OutgoingMessage;
 use model::source::Source;
 use model::time::Timestamp;
 
+use crate::fetching::{self, Fetch};
 use crate::http::{Answer, Call, Incoming, Reply};
 use crate::proof::{Rejection, Verified};
 use crate::registration::{Step, Wanted};
@@ -82,6 +84,11 @@ pub trait Platform: Sync {
         Interpreted::of(Outcome::Refused(format!("a {} source cannot send messages", self.kind())))
     }
 
+    /// How the file of a message is fetched with what the source has, or why it cannot be.
+    fn fetch(&self, _sender: &Sender<'_>, media: &Media) -> Result<Fetch, Unsupported> {
+        fetching::direct(media)
+    }
+
     /// How long after a message was first asked for the platform still takes a repeat of its call for the same message;
     /// `None` where it knows no repeats, and a second call would be a second message.
     fn knows_repeats_for(&self) -> Option<Duration> {
@@ -144,14 +151,14 @@ impl<'s> ToSign<'s> {
     }
 }
 
-/// Who sends a message, and how it is known again.
+/// Who sends a message, and how it is known again; or who fetches a file.
 #[derive(Clone, Copy, Debug)]
 pub struct Sender<'s> {
     /// The source whose access token and settings are used.
     pub source: &'s Source,
     /// The platform's own name for the account: a phone number id.
     pub account: &'s str,
-    /// Our id of the send, for platforms that give it back with statuses.
+    /// Our id of the send, for platforms that give it back with statuses; empty where nothing is sent.
     pub correlation: &'s str,
     /// The present, for secrets that retire.
     pub now: Timestamp,

@@ -129,20 +129,11 @@ pub(crate) fn told_by(answer: &Answer) -> Option<Object<'_>> {
     json::object(&answer.body).ok()
 }
 
-/// A call without a body.
-pub(crate) fn get(url: String, headers: &[(&str, String)]) -> Call {
-    Call { method: Method::GET, url, headers: owned(headers), body: Bytes::new() }
-}
-
 /// A call with a JSON body.
 pub(crate) fn send(method: Method, url: String, headers: &[(&str, String)], body: &Value) -> Call {
-    let mut headers = owned(headers);
+    let mut headers = Call::get(String::new(), headers).headers;
     headers.push(("content-type".to_owned(), "application/json".to_owned()));
     Call { method, url, headers, body: Bytes::from(body.to_string()) }
-}
-
-fn owned(headers: &[(&str, String)]) -> Vec<(String, String)> {
-    headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
 }
 
 #[cfg(test)]

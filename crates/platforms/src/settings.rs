@@ -10,8 +10,17 @@ use model::source::{SecretRole, Settings, Source};
 use crate::proof::TOLERANCE_DEFAULT;
 
 /// First words of event types that mean something to us; what a foreign system says never gets one of them.
-pub(crate) const OUR_WORDS: [&str; 8] =
-    ["message", "conversation", "contact", "account", "endpoint", "delivery", "source", "certificate"];
+pub(crate) const OUR_WORDS: [&str; 9] = [
+    "message",
+    "conversation",
+    "contact",
+    "account",
+    "endpoint",
+    "delivery",
+    "source",
+    "file",
+    "certificate",
+];
 
 /// Refuses keys the adapter does not know, by name.
 pub(crate) fn known(settings: &Settings, keys: &[&str]) -> Result<(), String> {

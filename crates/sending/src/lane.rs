@@ -212,7 +212,7 @@ impl Lane for SendingLane {
         let correlation = claimed.send.id.to_string();
         let sender =
             Sender { source: &source, account: &address, correlation: &correlation, now: self.now() };
-        match platform.compose(&sender, &claimed.send.message) {
+        match platform.compose(&sender, &self.store.linked(&claimed.send.message)) {
             Ok(call) => self.call(claimed, &source, platform, call).await,
             Err(unsupported) => Done::without_attempt(Next::Dead(unsupported.to_string())),
         }

@@ -5,59 +5,28 @@ use std::sync::Arc;
 use model::conversation::Party;
 use model::endpoint::Format;
 use model::event::{Content, NewEvent};
+use model::file::FileLink;
 use model::id::{AccountId, AppId, ConversationId, EndpointId, EventId, Ids, ReceiptId, SourceId};
 use model::receipt::{Reason, ReceiptState};
 use model::source::{ACCOUNTS_MAX, ADDRESS_BYTES_MAX, Account, Source, UnknownAccounts};
 use model::time::Timestamp;
 
 use crate::arrivals::{Appended, Arrival, Verdict};
-use crate::db::{Column, Into, Tx};
+use crate::db::Tx;
 use crate::digest::{Fingerprint, check_of, fingerprint, line_of};
 use crate::error::Error;
+use crate::events::EVENTS;
+use crate::files::{FILES, NewFile};
+use crate::links::Links;
 use crate::owed::{DELIVERIES, Owed};
 use crate::parties::{self, Meeting, Talk};
+use crate::receipts::{BODIES, RECEIPTS};
 use crate::room::Kind;
 use crate::routing::{self, Routing};
 use crate::runs::Entry;
 use crate::value::Value;
-use crate::{dedupe, sources, statuses};
+use crate::{Inner, dedupe, links, sources, statuses};
 
-const RECEIPTS: Into = Into {
-    table: "receipts",
-    columns: &[
-        Column::Int("id"),
-        Column::Int("source"),
-        Column::Int("state"),
-        Column::Text("reason"),
-        Column::Text("method"),
-        Column::Text("path"),
-        Column::Text("peer"),
-        Column::Int("body_bytes"),
-        Column::Int("items"),
-        Column::Int("items_new"),
-    ],
-};
-const BODIES: Into = Into {
-    table: "bodies",
-    columns: &[Column::Int("id"), Column::Text("headers"), Column::Bytes("body"), Column::Int("body_check")],
-};
-const EVENTS: Into = Into {
-    table: "events",
-    columns: &[
-        Column::Int("id"),
-        Column::Int("app"),
-        Column::Int("source"),
-        Column::Int("account"),
-        Column::Int("conversation"),
-        Column::Int("receipt"),
-        Column::Text("event_type"),
-        Column::Int("occurred_at"),
-        Column::Text("content"),
-        Column::Int("content_check"),
-        Column::Int("key1"),
-        Column::Int("key2"),
-    ],
-};
 /// How often a batch is run again because the configuration changed under it. Where many accounts are new at the same time, each
 /// batch that adopts one makes those beside it stale: a few tries in a row meet that, and nobody is to be asked to come back.
 pub(crate) const STALE_TRIES_MAX: u32 = 30;
@@ -67,6 +36,19 @@ pub(crate) struct Context {
     pub(crate) routing: Arc<Routing>,
     pub(crate) ids: Ids,
     pub(crate) now: Timestamp,
+    pub(crate) links: Option<Arc<Links>>,
+}
+
+impl Context {
+    /// What holds now.
+    pub(crate) fn of(inner: &Inner) -> Context {
+        Context {
+            routing: inner.routing.current(),
+            ids: inner.ids.clone(),
+            now: inner.clock.now(),
+            links: inner.links.get().cloned(),
+        }
+    }
 }
 
 /// What a batch came to.
@@ -74,6 +56,8 @@ pub(crate) struct Done {
     pub(crate) appended: Vec<Appended>,
     /// Where something is due now.
     pub(crate) due: Vec<(EndpointId, Kind)>,
+    /// A file is to be fetched.
+    pub(crate) fetches: bool,
     /// An account was seen for the first time.
     pub(crate) adopted: bool,
     /// The configuration has changed: nothing was stored, read it anew and come again.
@@ -84,7 +68,13 @@ pub(crate) struct Done {
 pub(crate) async fn run(tx: &mut Tx, arrivals: &[Arrival], context: Context) -> Result<Done, Error> {
     // Another node, or a job before us in the writer's queue, may have changed the configuration.
     if routing::is_stale(tx, &context.routing).await? {
-        return Ok(Done { appended: Vec::new(), due: Vec::new(), adopted: false, stale: true });
+        return Ok(Done {
+            appended: Vec::new(),
+            due: Vec::new(),
+            fetches: false,
+            adopted: false,
+            stale: true,
+        });
     }
     append(tx, arrivals, context).await
 }
@@ -140,6 +130,8 @@ struct Batch<'a> {
     events: Vec<Vec<Value>>,
     /// What those events are found by.
     entries: Vec<Entry>,
+    /// Files to be fetched.
+    files: Vec<Vec<Value>>,
     due: Vec<(EndpointId, Kind)>,
     adopted: bool,
 }
@@ -154,6 +146,7 @@ impl<'a> Batch<'a> {
             items: Vec::new(),
             events: Vec::new(),
             entries: Vec::new(),
+            files: Vec::new(),
             due: Vec::new(),
             adopted: false,
         }
@@ -272,7 +265,8 @@ impl<'a> Batch<'a> {
                 self.tell(&mut owed, item, told, Some("{}".to_owned()));
             }
             let told = Told { id: item.id, event_type: item.new.event_type.as_str() };
-            let content = item.new.content.to_json(item.new.party.as_ref());
+            let file = self.fetch(item);
+            let content = item.new.content.to_json_with_file(item.new.party.as_ref(), file.as_ref());
             self.tell(&mut owed, item, told, content);
             self.progress[item.arrival].appended.items_new += 1;
         }
@@ -280,8 +274,20 @@ impl<'a> Batch<'a> {
         let (deliveries, due) = owed.rows(tx, &self.context).await?;
         self.due = due.into_iter().map(|endpoint| (endpoint, Kind::First)).collect();
         tx.insert_many(EVENTS, std::mem::take(&mut self.events)).await?;
+        tx.insert_many(FILES, self.files.clone()).await?;
         dedupe::keep(tx, std::mem::take(&mut self.entries)).await?;
         tx.insert_many(DELIVERIES, deliveries).await
+    }
+
+    /// Notes that the file of an item is to be fetched, where its source asks for that; says where it will be.
+    fn fetch(&mut self, item: &Item<'_>) -> Option<FileLink> {
+        let source = self.arrivals[item.arrival].source.as_ref().filter(|source| source.fetches_files);
+        source?;
+        let media = item.new.content.media().filter(|media| media.id.is_some() || media.url.is_some())?;
+        let (id, now) = (self.context.ids.next(self.context.now), self.context.now);
+        let (account, event) = (item.account, Some(item.id));
+        self.files.push(NewFile { id, app: item.app, account, event, media, due_at: Some(now) }.row());
+        Some(links::link(self.context.links.as_deref(), id, now.plus(links::LASTS)))
     }
 
     fn tell(&mut self, owed: &mut Owed, item: &Item<'_>, told: Told<'_>, content: Option<String>) {
@@ -377,7 +383,8 @@ impl<'a> Batch<'a> {
         tx.insert_many(RECEIPTS, receipts).await?;
         tx.insert_many(BODIES, bodies).await?;
         let appended = self.progress.iter().map(|progress| progress.appended).collect();
-        Ok(Done { appended, due: self.due, adopted: self.adopted, stale: false })
+        let fetches = !self.files.is_empty();
+        Ok(Done { appended, due: self.due, fetches, adopted: self.adopted, stale: false })
     }
 }
 

@@ -30,6 +30,13 @@ pub struct Arrival {
     pub verdict: Verdict,
 }
 
+impl Arrival {
+    /// An event of our own making, for an app; about a source where one is named.
+    pub fn ours(app: AppId, source: Option<Arc<Source>>, event: NewEvent) -> Arrival {
+        Arrival { source, app: Some(app), request: None, verdict: Verdict::Genuine(Arc::from([event])) }
+    }
+}
+
 /// The request, as much of it as is kept.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -111,11 +118,7 @@ async fn append_fresh(
     batch: Arc<Batch<Arrival, Appended>>,
 ) -> Result<Vec<Appended>, Error> {
     for _ in 0..append::STALE_TRIES_MAX {
-        let context = append::Context {
-            routing: inner.routing.current(),
-            ids: inner.ids.clone(),
-            now: inner.clock.now(),
-        };
+        let context = append::Context::of(inner);
         let job = Arc::clone(&batch);
         let done = inner
             .db
@@ -131,7 +134,7 @@ async fn append_fresh(
             // What arrived is stored all the same; the next batch finds the configuration changed and reads it.
             tracing::warn!(%error, "an adopted account is not known in memory yet");
         }
-        inner.announce(&done.due);
+        inner.announce_batch(&done);
         return Ok(done.appended);
     }
     Err(Error::Busy)

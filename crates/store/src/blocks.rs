@@ -9,7 +9,7 @@ use std::time::Duration;
 use model::id::Id;
 
 use crate::db::{Column, Into, Tx};
-use crate::digest::check_of;
+use crate::digest::short_of;
 use crate::error::Error;
 use crate::value::{Row, Value};
 use crate::{Store, deliveries, receipts};
@@ -61,7 +61,7 @@ impl Wanted {
     pub(crate) fn of(by: By, value: &Value) -> Option<Wanted> {
         let value = match value {
             Value::Int(number) => *number,
-            Value::Text(text) => check_of(text.as_bytes()),
+            Value::Text(text) => short_of(text.as_bytes()),
             Value::Bytes(_) | Value::Null => return None,
         };
         Some(Wanted { by, value })

@@ -12,7 +12,7 @@ use model::time::Timestamp;
 
 use crate::Inner;
 use crate::db::Tx;
-use crate::digest::check_of;
+use crate::digest::is_intact;
 use crate::due::{self, Due};
 use crate::error::Error;
 use crate::leases::Lease;
@@ -166,7 +166,7 @@ pub(crate) fn event(row: &Row) -> Result<(Event, bool), Error> {
     let content = row.opt_text(8)?;
     let intact = content
         .as_ref()
-        .is_none_or(|content| row.int(9).is_ok_and(|check| check == check_of(content.as_bytes())));
+        .is_none_or(|content| row.int(9).is_ok_and(|check| is_intact(content.as_bytes(), check)));
     let event = Event {
         id,
         app: row.id(1)?,
@@ -213,6 +213,6 @@ async fn places_of(tx: &mut Tx, receipt: ReceiptId, app: AppId) -> Result<Vec<Pl
 fn original(row: &Row, places: Vec<Place>) -> Result<(Original, bool), Error> {
     let headers = row.text(0)?.to_owned();
     let body = Bytes::copy_from_slice(row.bytes(1)?);
-    let is_intact = check_of(&body) == row.int(2)?;
+    let is_intact = is_intact(&body, row.int(2)?);
     Ok((Original { headers, body, places }, is_intact))
 }

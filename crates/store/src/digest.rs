@@ -2,6 +2,7 @@
 
 use aws_lc_rs::digest::{Context, SHA256};
 use model::id::SourceId;
+use twox_hash::XxHash3_64;
 
 /// 128 bits that stand for a platform's own id on one source. Two different facts share them by chance once in
 /// 2^64 events.
@@ -28,10 +29,20 @@ pub(crate) fn line_of(source: SourceId, order_key: &str) -> i64 {
     fingerprint(source.raw(), &[b"line", order_key.as_bytes()]).key1 | i64::MIN
 }
 
-/// The first 64 bits of the SHA-256 of some bytes.
-pub(crate) fn check_of(bytes: &[u8]) -> i64 {
+/// The first 64 bits of the SHA-256 of some bytes: what a text is known by.
+pub(crate) fn short_of(bytes: &[u8]) -> i64 {
     let digest = aws_lc_rs::digest::digest(&SHA256, bytes);
     eight(digest.as_ref(), 0)
+}
+
+/// A checksum of some bytes, by which damage is seen. Not a proof of anything: whoever can write here can write both.
+pub(crate) fn check_of(bytes: &[u8]) -> i64 {
+    XxHash3_64::oneshot(bytes).cast_signed()
+}
+
+/// Whether bytes still are what their checksum was made of; those that were stored first have a [`short_of`] for one.
+pub(crate) fn is_intact(bytes: &[u8], check: i64) -> bool {
+    check == check_of(bytes) || check == short_of(bytes)
 }
 
 fn eight(digest: &[u8], at: usize) -> i64 {

@@ -6,11 +6,29 @@ use model::page::{Page, PageRequest, Span};
 
 use crate::blocks::By;
 use crate::claims::event;
-use crate::db::{Engine, Tx};
+use crate::db::{Column, Engine, Into, Tx};
 use crate::error::Error;
 use crate::listing::Listing;
 use crate::value::{Row, Value};
 use crate::{Store, runs};
+
+pub(crate) const EVENTS: Into = Into {
+    table: "events",
+    columns: &[
+        Column::Int("id"),
+        Column::Int("app"),
+        Column::Int("source"),
+        Column::Int("account"),
+        Column::Int("conversation"),
+        Column::Int("receipt"),
+        Column::Text("event_type"),
+        Column::Int("occurred_at"),
+        Column::Text("content"),
+        Column::Int("content_check"),
+        Column::Int("key1"),
+        Column::Int("key2"),
+    ],
+};
 
 /// How many events of a conversation one page looks at: each is a row of its own place.
 const LOOKED_AT_MAX: usize = 2_000;

@@ -24,9 +24,11 @@ pub mod error;
 pub mod hold;
 mod log;
 pub mod events;
+pub mod files;
 mod filter;
 mod following;
 mod leases;
+pub mod links;
 mod listing;
 mod look;
 mod migrate;
@@ -57,8 +59,8 @@ mod waiting;
 pub mod watches;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, OnceLock};
 
 use model::id::{EndpointId, Ids};
 use model::time::Clock;
@@ -72,6 +74,7 @@ use crate::disk::Reserve;
 pub use crate::error::Error;
 pub use crate::leases::Lease;
 use crate::leases::Leases;
+use crate::links::Links;
 use crate::room::Kind;
 use crate::routing::RoutingTable;
 pub use crate::version::Versioned;
@@ -119,6 +122,8 @@ pub enum Queue {
     Sends,
     /// Sources to be looked at.
     Watches,
+    /// Files to be fetched.
+    Files,
 }
 
 /// Everything durable. Cheap to clone; all clones are the same store.
@@ -147,6 +152,9 @@ pub(crate) struct Inner {
     deliveries_woken: Notify,
     sends_woken: Notify,
     watches_woken: Notify,
+    files_woken: Notify,
+    /// How files are linked to, where they are served.
+    pub(crate) links: OnceLock<Arc<Links>>,
 }
 
 impl Inner {
@@ -159,6 +167,15 @@ impl Inner {
             }
             Queue::Sends => self.sends_woken.notify_one(),
             Queue::Watches => self.watches_woken.notify_one(),
+            Queue::Files => self.files_woken.notify_one(),
+        }
+    }
+
+    /// Says what a batch has made due.
+    pub(crate) fn announce_batch(&self, done: &append::Done) {
+        self.announce(&done.due);
+        if done.fetches {
+            self.files_woken.notify_one();
         }
     }
 
@@ -207,6 +224,8 @@ impl Store {
             deliveries_woken: Notify::new(),
             sends_woken: Notify::new(),
             watches_woken: Notify::new(),
+            files_woken: Notify::new(),
+            links: OnceLock::new(),
         });
         routing::refresh(&inner).await?;
         let arrivals = Arrivals::start(Arc::clone(&inner));
@@ -220,6 +239,7 @@ impl Store {
             Queue::Deliveries => self.inner.deliveries_woken.notified().await,
             Queue::Sends => self.inner.sends_woken.notified().await,
             Queue::Watches => self.inner.watches_woken.notified().await,
+            Queue::Files => self.inner.files_woken.notified().await,
         }
     }
 

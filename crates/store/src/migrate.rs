@@ -33,6 +33,12 @@ const STEPS: &[Step] = &[
         sqlite: include_str!("../migrations/sqlite/0003_number_keys.sql"),
         postgres: include_str!("../migrations/postgres/0003_number_keys.sql"),
     },
+    Step {
+        version: 4,
+        name: "0004_files",
+        sqlite: include_str!("../migrations/sqlite/0004_files.sql"),
+        postgres: include_str!("../migrations/postgres/0004_files.sql"),
+    },
 ];
 
 /// Any number, as long as every node uses the same one.

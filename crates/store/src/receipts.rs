@@ -9,11 +9,32 @@ use model::receipt::{Reason, Receipt, ReceiptState};
 
 use crate::arrivals::{Appended, Arrival};
 use crate::blocks::By;
-use crate::digest::check_of;
+use crate::db::{Column, Into};
+use crate::digest::is_intact;
 use crate::error::Error;
 use crate::listing::Listing;
 use crate::value::{Row, Value};
 use crate::{Store, append, routing};
+
+pub(crate) const RECEIPTS: Into = Into {
+    table: "receipts",
+    columns: &[
+        Column::Int("id"),
+        Column::Int("source"),
+        Column::Int("state"),
+        Column::Text("reason"),
+        Column::Text("method"),
+        Column::Text("path"),
+        Column::Text("peer"),
+        Column::Int("body_bytes"),
+        Column::Int("items"),
+        Column::Int("items_new"),
+    ],
+};
+pub(crate) const BODIES: Into = Into {
+    table: "bodies",
+    columns: &[Column::Int("id"), Column::Text("headers"), Column::Bytes("body"), Column::Int("body_check")],
+};
 
 /// Whose a receipt is.
 pub(crate) const APP: &str = "(SELECT s.app FROM sources s WHERE s.id = receipts.source)";
@@ -75,7 +96,7 @@ impl Receipts<'_> {
             .await?;
         let Some(row) = row else { return Ok(None) };
         let body = row.bytes(1)?;
-        let intact = check_of(body) == row.int(2)?;
+        let intact = is_intact(body, row.int(2)?);
         Ok(Some(Came { headers: row.text(0)?.to_owned(), body: Bytes::copy_from_slice(body), intact }))
     }
 
@@ -114,7 +135,7 @@ impl Receipts<'_> {
         if done.adopted {
             routing::follow(&self.0.inner).await;
         }
-        self.0.inner.announce(&done.due);
+        self.0.inner.announce_batch(&done);
         Ok(done.appended.first().copied())
     }
 }

@@ -8,7 +8,7 @@ use model::time::Timestamp;
 
 use crate::blocks::By;
 use crate::db::{Column, Into, Tx};
-use crate::digest::{check_of, fingerprint};
+use crate::digest::{fingerprint, short_of};
 use crate::error::Error;
 use crate::leases::Lease;
 use crate::listing::Listing;
@@ -170,7 +170,7 @@ async fn queue(tx: &mut Tx, ids: &Ids, new: NewSend, now: Timestamp) -> Result<Q
     let doc = serde_json::to_string(&new.message).expect("a message has text keys only");
     if let Some((caller, key)) = &new.key {
         let print = fingerprint(*caller, &[b"send", key.as_bytes()]);
-        let bound = check_of(format!("{} {doc}", new.account).as_bytes());
+        let bound = short_of(format!("{} {doc}", new.account).as_bytes());
         if let Some(before) = take_key(tx, (print.key1, print.key2), bound, id, now).await? {
             return Ok(before);
         }

@@ -58,7 +58,7 @@ impl Sends<'_> {
     /// ran out still says what became of the message, but does not have it called again.
     pub async fn record(&self, recorded: RecordedSend) -> Result<(), Error> {
         for _ in 0..append::STALE_TRIES_MAX {
-            let (recorded, context) = (recorded.clone(), self.context());
+            let (recorded, context) = (recorded.clone(), append::Context::of(&self.0.inner));
             let job = self.0.inner.db.write(move |tx| Box::pin(record(tx, recorded, context)));
             if self.settled(job.await?).await?.is_some() {
                 return Ok(());
@@ -70,18 +70,13 @@ impl Sends<'_> {
     /// Calls off a send that waits, and lets its line go on; tells of it as of one that failed.
     pub async fn cancel(&self, id: SendId) -> Result<CalledOff, Error> {
         for _ in 0..append::STALE_TRIES_MAX {
-            let (context, trail) = (self.context(), self.0.trail());
+            let (context, trail) = (append::Context::of(&self.0.inner), self.0.trail());
             let job = self.0.inner.db.write(move |tx| Box::pin(cancel(tx, id, context, trail)));
             if let Some(called_off) = self.settled(job.await?).await? {
                 return Ok(called_off);
             }
         }
         Err(Error::Busy)
-    }
-
-    fn context(&self) -> append::Context {
-        let inner = &self.0.inner;
-        append::Context { routing: inner.routing.current(), ids: inner.ids.clone(), now: inner.clock.now() }
     }
 
     /// Wakes whoever may go on after a change; where there was none, reads the configuration anew.

@@ -295,6 +295,7 @@ fn source(row: &Row) -> Result<Source, Error> {
         allowed_networks: doc.allowed_networks,
         rate_per_second: doc.rate_per_second,
         watchdog: Watchdog::parse(&doc.watchdog).unwrap_or(Watchdog::Tells),
+        fetches_files: doc.fetches_files,
     })
 }
 
@@ -308,6 +309,8 @@ struct Doc {
     rate_per_second: Option<u32>,
     #[serde(default)]
     watchdog: String,
+    #[serde(default)]
+    fetches_files: bool,
 }
 
 impl Doc {
@@ -319,6 +322,7 @@ impl Doc {
             allowed_networks: source.allowed_networks.clone(),
             rate_per_second: source.rate_per_second,
             watchdog: source.watchdog.as_str().to_owned(),
+            fetches_files: source.fetches_files,
         }
     }
 

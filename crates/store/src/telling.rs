@@ -19,8 +19,7 @@ impl Store {
     {
         let (inner, job) = (&self.inner, Arc::new(job));
         for _ in 0..append::STALE_TRIES_MAX {
-            let context =
-                Context { routing: inner.routing.current(), ids: inner.ids.clone(), now: inner.clock.now() };
+            let context = Context::of(inner);
             let job = Arc::clone(&job);
             let done = inner.db.write(move |tx| Box::pin(run(tx, job, context))).await?;
             if let Some(done) = done {

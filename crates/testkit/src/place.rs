@@ -67,6 +67,12 @@ impl Place {
         Place { store: url.to_owned(), folder: None }
     }
 
+    /// Where files are beside a database, which has no folder for them: one for each database.
+    pub fn files(&self) -> Option<PathBuf> {
+        let database = self.store.strip_prefix("postgres://")?.rsplit('/').next()?.split('?').next()?;
+        Some(std::env::temp_dir().join(format!("{database}_files")))
+    }
+
     /// The folder of an embedded store.
     pub fn folder(&self) -> Option<&PathBuf> {
         self.folder.as_ref()
@@ -75,7 +81,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if let Some(folder) = &self.folder {
+        for folder in self.folder.clone().into_iter().chain(self.files()) {
             // Left behind at worst: it is a temporary folder.
             let _ = std::fs::remove_dir_all(folder);
         }

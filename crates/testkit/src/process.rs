@@ -48,6 +48,7 @@ impl Gancho {
             .env("GANCHO_EGRESS_ALLOW", "127.0.0.0/8")
             .env("GANCHO_EGRESS_HTTP", "true")
             .env("GANCHO_LOG", "warn")
+            .envs(place.files().map(|files| ("GANCHO_FILES", files)))
             .envs(more.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

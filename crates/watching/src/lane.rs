@@ -13,7 +13,7 @@ use model::watch::{Registered, Watch, Watchdog};
 use platforms::registration::{Found, Step, Wanted};
 use platforms::registry;
 use serde_json::{Value, json, value::to_raw_value};
-use store::arrivals::{Arrival, Verdict};
+use store::arrivals::Arrival;
 use store::receipts::ReceiptFilter;
 use store::watches::{ClaimedWatch, RecordedWatch};
 use store::{Error, Queue, Store};
@@ -185,8 +185,7 @@ impl WatchingLane {
         }
         let raw = to_raw_value(&about).expect("a map of text can be written as JSON");
         let event = NewEvent::of(EventType::ours(event_type), self.now(), Content::Raw(raw));
-        let verdict = Verdict::Genuine(Arc::from([event]));
-        Arrival { source: Some(Arc::clone(source)), app: Some(source.app), request: None, verdict }
+        Arrival::ours(source.app, Some(Arc::clone(source)), event)
     }
 }
 

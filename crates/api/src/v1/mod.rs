@@ -8,6 +8,7 @@ pub(crate) mod conversations;
 pub(crate) mod deliveries;
 pub(crate) mod endpoints;
 pub(crate) mod events;
+pub(crate) mod files;
 pub(crate) mod messages;
 pub(crate) mod outgoing;
 pub(crate) mod receipts;

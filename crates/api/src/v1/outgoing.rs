@@ -31,13 +31,15 @@ pub(crate) struct OutgoingText {
     preview_url: bool,
 }
 
-/// A file: by its `id` with the platform, or by a `link`.
+/// A file: by its `id` with the platform, by a `link`, or one that is stored here as `file`.
 #[derive(Deserialize, Serialize, ToSchema)]
 pub(crate) struct OutgoingMedia {
     /// The platform's id of an uploaded file.
     id: Option<String>,
     /// Where the platform can fetch it.
     link: Option<String>,
+    /// The id of a file that is stored here; the platform fetches it from us.
+    file: Option<String>,
     /// The words under it: of an image, a video or a document.
     caption: Option<String>,
     /// Its name: of a document.

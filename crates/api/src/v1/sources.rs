@@ -49,6 +49,8 @@ pub(crate) struct SourceView {
     rate_per_second: Option<u32>,
     /// What is done when the platform no longer calls our URL, or falls silent: `off`, `tells` or `registers`.
     watchdog: String,
+    /// Whether the files of its messages are fetched and stored here, before the platform forgets them.
+    fetches_files: bool,
     /// Whether requests are believed without proof, because its settings say so.
     unsigned: bool,
     /// When it was made.
@@ -87,6 +89,7 @@ impl SourceView {
             allowed_networks: source.allowed_networks,
             rate_per_second: source.rate_per_second,
             watchdog: source.watchdog.as_str().to_owned(),
+            fetches_files: source.fetches_files,
         }
     }
 }
@@ -128,6 +131,9 @@ pub(crate) struct CreateSource {
     /// What is done when the platform no longer calls our URL, or falls silent: `off`; `tells` (the default): an event tells
     /// of it; `registers`: the URL is also registered again.
     watchdog: Option<String>,
+    /// Whether the files of its messages are fetched and stored here, before the platform forgets them.
+    #[serde(default)]
+    fetches_files: bool,
 }
 
 /// A secret and what it is for.
@@ -159,6 +165,7 @@ impl CreateSource {
             allowed_networks: self.allowed_networks,
             rate_per_second: self.rate_per_second,
             watchdog: one_of(self.watchdog.as_deref().unwrap_or("tells"), Watchdog::parse, "watchdog")?,
+            fetches_files: self.fetches_files,
         })
     }
 }
@@ -184,6 +191,8 @@ pub(crate) struct UpdateSource {
     rate_per_second: Option<Option<u32>>,
     /// `off`, `tells` or `registers`.
     watchdog: Option<String>,
+    /// Whether the files of its messages are fetched and stored here.
+    fetches_files: Option<bool>,
 }
 
 impl UpdateSource {
@@ -200,6 +209,7 @@ impl UpdateSource {
             allowed_networks: self.allowed_networks,
             rate_per_second: self.rate_per_second,
             watchdog: one_of_if(self.watchdog.as_deref(), Watchdog::parse, "watchdog")?,
+            fetches_files: self.fetches_files,
         })
     }
 }

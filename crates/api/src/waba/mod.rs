@@ -13,16 +13,19 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{any, get, post, put};
 use axum::{Json, Router};
+use control::files::NewFile;
 use control::{Action, Control};
 use http::header::AUTHORIZATION;
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use model::id::kind;
 use serde_json::{Value, json};
 
 use self::wire::{Contacts, Message, Webhook};
 use crate::auth::{self, Caller, Guard};
-use crate::body::Body;
+use crate::body::{Body, Named};
 use crate::problem::{Code, Problem};
 use crate::rates::{Budget, Rates};
+use crate::v1::files;
 
 /// The header that clients of 360dialog show their key in.
 const KEY: HeaderName = HeaderName::from_static("d360-api-key");
@@ -43,6 +46,8 @@ pub(crate) fn router(control: &Control, rates: &Arc<Rates>) -> Router<Control> {
         .route("/waba/v1/messages", post(send))
         .route("/waba/v1/messages/{id}", put(mark))
         .route("/waba/v1/contacts", post(check))
+        .route("/waba/v1/media", post(upload))
+        .route("/waba/v1/media/{id}", get(file).delete(remove_file))
         .route("/waba/v1/{*rest}", any(|| async { Problem::of(Code::NotFound) }))
         .route_layer(from_fn_with_state(guard.clone(), auth::pass))
         .route_layer(from_fn(key_as_bearer))
@@ -120,6 +125,35 @@ async fn mark(
 ) -> Result<Json<Value>, Problem> {
     let wire::Mark { status: wire::Read::Read } = mark;
     control.numbers().mark_read(&actor, id).await?;
+    Ok(Json(json!({})))
+}
+
+async fn upload(
+    State(control): State<Control>,
+    Caller(actor): Caller,
+    headers: HeaderMap,
+    body: axum::body::Body,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let new = NewFile { mime_type: files::mime_type(&headers), ..NewFile::default() };
+    let file = control.files().upload_for_number(&actor, new, files::pieces(body)).await?;
+    Ok((StatusCode::CREATED, Json(json!({ "media": [{ "id": file.id.to_string() }] }))))
+}
+
+async fn file(
+    State(control): State<Control>,
+    Caller(actor): Caller,
+    Named(id): Named<kind::File>,
+) -> Result<Response, Problem> {
+    let (file, given) = control.files().open_for_number(&actor, id).await?;
+    Ok(files::bytes(&file, given))
+}
+
+async fn remove_file(
+    State(control): State<Control>,
+    Caller(actor): Caller,
+    Named(id): Named<kind::File>,
+) -> Result<Json<Value>, Problem> {
+    control.files().remove_for_number(&actor, id).await?;
     Ok(Json(json!({})))
 }
 

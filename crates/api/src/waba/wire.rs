@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use control::Words;
 use model::endpoint::Endpoint;
+use model::id::FileId;
 use model::send::{OutgoingBody, ReadMark, Recipient};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -95,10 +96,16 @@ impl Message {
         })?;
         let told = json!({ "type": kind, &kind: what });
         // What is wrong is told by a member of the message, as its sender wrote it.
-        serde_path_to_error::deserialize(&told).map_err(|error| match error.inner().to_string() {
+        let read: Result<OutgoingBody, _> = serde_path_to_error::deserialize(&told);
+        let mut body = read.map_err(|error| match error.inner().to_string() {
             words if words.contains("unknown variant") => unknown(&kind),
             words => Problem::invalid(&kind, Words::untranslated(words)),
-        })
+        })?;
+        // The ids of files that we give out are ours; those of the platform go on to it.
+        if let Some(media) = body.media_mut() {
+            media.file = media.id.take_if(|id| id.parse::<FileId>().is_ok());
+        }
+        Ok(body)
     }
 }
 

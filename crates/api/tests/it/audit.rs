@@ -67,6 +67,7 @@ async fn every_operation_that_changes_something_leaves_a_line() {
     register(&mut acts).await;
     talk(&mut acts, &app, &source).await;
     deliver(&mut acts, &app).await;
+    file(&mut acts, &app).await;
     remove(&mut acts, &source).await;
     assert_eq!(acts.seen, documented());
 }
@@ -184,6 +185,16 @@ async fn deliver(acts: &mut Acts<'_>, app: &str) {
     let to = json!({ "endpoint": endpoint });
     acts.act(("POST", "/v1/events/{id}/replay"), (&event, "event.replay"), to).await;
     acts.act(("DELETE", "/v1/endpoints/{id}"), (&endpoint, "endpoint.delete"), Value::Null).await;
+}
+
+async fn file(acts: &mut Acts<'_>, app: &str) {
+    let upload = format!("/v1/files?app={app}");
+    let uploaded = acts.act(("POST", &upload), ("", "file.upload"), json!({ "any": "bytes" })).await;
+    acts.seen.remove(&("POST".to_owned(), upload));
+    acts.seen.insert(("POST".to_owned(), "/v1/files".to_owned()));
+    let id = acts.scene.failed_file(app).await;
+    acts.act(("POST", "/v1/files/{id}/retry"), (&id, "file.retry"), Value::Null).await;
+    acts.act(("DELETE", "/v1/files/{id}"), (&text(&uploaded, "id"), "file.delete"), Value::Null).await;
 }
 
 async fn remove(acts: &mut Acts<'_>, source: &str) {

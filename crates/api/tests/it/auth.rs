@@ -32,6 +32,7 @@ fn id_for(path: &str) -> &'static str {
         ("/v1/deliveries", "dlv_00000000000"),
         ("/v1/conversations", "cnv_00000000000"),
         ("/v1/contacts", "ctc_00000000000"),
+        ("/v1/files", "file_00000000000"),
         ("/v1/messages", "snd_00000000000"),
         ("/v1/tokens", "tok_00000000000"),
     ];
@@ -52,7 +53,11 @@ fn allowed(method: &str, path: &str) -> &'static [&'static str] {
         }
         (
             "POST",
-            "/v1/messages" | "/v1/messages/{id}/cancel" | "/messages/send" | "/v1/conversations/{id}/read",
+            "/v1/files"
+            | "/v1/messages"
+            | "/v1/messages/{id}/cancel"
+            | "/messages/send"
+            | "/v1/conversations/{id}/read",
         ) => &["admin", "operator", "sender"],
         ("GET", "/v1/messages/{id}" | "/v1/messages/{id}/attempts") => {
             &["admin", "operator", "viewer", "sender"]

@@ -5,6 +5,7 @@ mod auth;
 mod configuration;
 mod conversations;
 mod document;
+mod files;
 mod idempotency;
 mod isolation;
 mod messages;

@@ -14,9 +14,16 @@ use platforms::http::Incoming;
 use platforms::proof::{Hash, mac};
 use platforms::registry;
 use serde_json::{Value, json};
+use std::time::Duration;
+
 use store::arrivals::{Appended, Arrival, Request, Verdict};
+use store::files::FileOutcome;
 use store::{Faults, Location, Store};
 use tower_service::Service;
+use vault::Vault;
+
+/// The largest file that is kept, in bytes.
+pub(crate) const FILE_BYTES_MAX: u64 = 1_000;
 
 /// The admin token of the configuration.
 pub(crate) const ADMIN: &str = "the-admin-token-of-this-configuration";
@@ -71,7 +78,9 @@ impl Scene {
         let store = Store::open(&config, Clock::Manual(clock.clone())).await.expect("a store");
         let hash = control::tokens::hash(ADMIN);
         let reached_at = Some("https://gw.example".to_owned());
-        let control = Control::new(store.clone(), counting(), Some(hash)).reached_at(reached_at);
+        let vault = Vault::in_folder(&folder.path().join("files"), FILE_BYTES_MAX).expect("a vault");
+        let control =
+            Control::new(store.clone(), counting(), Some(hash)).reached_at(reached_at).keeping(vault);
         let router = api::router(control.clone());
         Scene { store, control, clock, faults, router, _folder: folder }
     }
@@ -203,9 +212,33 @@ impl Scene {
         phone: &str,
         id: &str,
     ) -> Appended {
+        let text = ("text", json!({ "body": "hello" }));
+        self.whatsapp_item(source, secret, (phone, id), text).await
+    }
+
+    /// A file of a message that could not be had.
+    pub(crate) async fn failed_file(&self, app: &str) -> String {
+        let source = self.whatsapp_source(app, APP_SECRET).await;
+        let path = format!("/v1/sources/{source}");
+        self.ask("PATCH", &path, ADMIN, &json!({ "fetches_files": true })).await.ok();
+        self.whatsapp_item(&source, APP_SECRET, ("77", "wamid.file"), ("image", json!({ "id": "7" }))).await;
+        let files = self.store.files();
+        let claimed = files.claim(1, Duration::from_secs(60)).await.expect("a claim").remove(0);
+        let id = claimed.file.id.to_string();
+        files.record(claimed, FileOutcome::Failed("gone".to_owned()), None).await.expect("a record");
+        id
+    }
+
+    async fn whatsapp_item(
+        &self,
+        source: &str,
+        secret: &str,
+        (phone, id): (&str, &str),
+        (kind, content): (&str, Value),
+    ) -> Appended {
         let message = json!({
             "from": "15550000042", "id": id, "timestamp": self.clock.now().as_secs().to_string(),
-            "type": "text", "text": { "body": "hello" },
+            "type": kind, kind: content,
         });
         let value = json!({
             "messaging_product": "whatsapp",

@@ -29,6 +29,10 @@ impl Usage {
     pub(crate) fn since(self, before: &Usage) -> Usage {
         Usage { cpu: self.cpu.saturating_sub(before.cpu), rss_bytes: self.rss_bytes }
     }
+
+    pub(crate) fn and(self, more: Usage) -> Usage {
+        Usage { cpu: self.cpu + more.cpu, rss_bytes: self.rss_bytes.max(more.rss_bytes) }
+    }
 }
 
 impl Child {

@@ -18,7 +18,6 @@ use crate::app::Signals;
 use crate::cli::FloorArgs;
 use crate::listener::{self, Bounds, Handler};
 
-#[derive(Clone)]
 struct Floor {
     secret: String,
     forward: Option<(http::Uri, Client<HttpConnector, Full<Bytes>>)>,

@@ -26,6 +26,9 @@ pub(crate) struct Line {
     bytes_kept: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ratio: Option<f64>,
+    /// The lowest and the highest of the turns that the ratio is the median of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spread: Option<(f64, f64)>,
 }
 
 impl Line {
@@ -43,6 +46,7 @@ impl Line {
             rss_mib: None,
             bytes_kept: None,
             ratio: None,
+            spread: None,
         }
     }
 
@@ -54,6 +58,14 @@ impl Line {
 
     pub(crate) fn with_ratio(mut self, ratio: f64) -> Line {
         self.ratio = Some(ratio);
+        self
+    }
+
+    /// The median of the ratios of several turns, and how far they lie apart.
+    pub(crate) fn with_ratios(mut self, mut ratios: Vec<f64>) -> Line {
+        ratios.sort_unstable_by(f64::total_cmp);
+        self.ratio = ratios.get(ratios.len() / 2).copied();
+        self.spread = ratios.first().copied().zip(ratios.last().copied());
         self
     }
 
@@ -98,5 +110,8 @@ pub(crate) fn print(lines: &[Line], json: bool) {
             optional(line.bytes_kept, 0),
             optional(line.ratio, 3),
         );
+        if let Some((low, high)) = line.spread {
+            println!("{:<34} {low:.3} to {high:.3}", "  turn by turn");
+        }
     }
 }

@@ -10,6 +10,7 @@ mod crowding;
 mod delivering;
 mod disk;
 mod doors;
+mod files;
 mod incoming;
 mod newcomer;
 mod numbers;

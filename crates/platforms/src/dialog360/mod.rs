@@ -9,10 +9,13 @@ use bytes::Bytes;
 use http::Method;
 use model::conversation::SERVICE_WINDOW;
 use model::event::NewEvent;
+use model::message::Media;
 use model::receipt::Reason;
+use model::retry::Outcome;
 use model::send::OutgoingMessage;
 use model::source::{SecretRole, Source};
 
+use crate::fetching::{self, Fetch};
 use crate::header_mac::{Encoding, HeaderMac};
 use crate::http::{Answer, Call, Incoming};
 use crate::outgoing::{access_token, base, check_base};
@@ -27,6 +30,8 @@ use crate::{settings, static_proof, whatsapp};
 /// The name in the registry.
 const KIND: &str = "dialog360";
 const API_BASE: &str = "https://waba-v2.360dialog.io";
+/// Where Meta keeps files.
+const LOOKASIDE: &str = "https://lookaside.fbsbx.com";
 /// Partners' requests are signed; some say with the prefix, some without.
 const SIGNATURE: HeaderMac =
     HeaderMac { name: "x-360dialog-signature", prefix: "", hash: Hash::Sha256, encoding: Encoding::Hex };
@@ -106,6 +111,12 @@ impl Platform for Dialog360 {
         whatsapp::errors::interpret(answer)
     }
 
+    fn fetch(&self, sender: &Sender<'_>, media: &Media) -> Result<Fetch, Unsupported> {
+        let headers = [(DIALOG360_KEY, access_token(sender)?.to_owned())];
+        let url = format!("{}/{}", base(&sender.source.settings, API_BASE), fetching::id(media)?);
+        Ok(Fetch::Place { ask: Call::get(url, &headers), read: place })
+    }
+
     fn window(&self) -> Option<Duration> {
         Some(SERVICE_WINDOW)
     }
@@ -113,6 +124,16 @@ impl Platform for Dialog360 {
     fn pace(&self, source: &Source) -> Option<Pace> {
         Some(whatsapp::pace(source, MESSAGES_PER_SECOND))
     }
+}
+
+/// Where a file is: on Meta's host as the answer says, but asked for through 360dialog, with the number's key (platforms.md 3).
+fn place(sender: &Sender<'_>, answer: &Answer) -> Result<Call, Outcome> {
+    let url = fetching::place(answer, "url")?;
+    let path = url.strip_prefix(LOOKASIDE).ok_or_else(|| {
+        Outcome::Refused("the file is on a host that 360dialog does not reach for us".to_owned())
+    })?;
+    let headers = [(DIALOG360_KEY, access_token(sender).map_err(fetching::refused)?.to_owned())];
+    Ok(Call::get(format!("{}{path}", base(&sender.source.settings, API_BASE)), &headers))
 }
 
 fn is_partner(source: &Source) -> bool {

@@ -9,11 +9,14 @@ mod tests;
 use std::time::Duration;
 
 use model::event::NewEvent;
+use model::message::Media;
 use model::send::OutgoingMessage;
 use model::source::{SecretRole, Source};
 
+use crate::fetching::{self, Fetch};
 use crate::header_mac::{Encoding, HeaderMac};
 use crate::http::{Answer, Call, Incoming};
+use crate::outgoing::{access_token, base};
 use crate::platform::{Interpreted, Platform, Sender, ToSign, Unreadable, Unsupported};
 use crate::proof::{Hash, Rejection, Verified};
 use crate::registration::{Step, Wanted};
@@ -23,6 +26,8 @@ use crate::{outgoing, settings};
 const KIND: &str = "line";
 /// What a chat is known by: a person's, a group's or a room's id.
 const CHAT: &str = "line_chat";
+/// Where files are, which have a host of their own.
+const FILES_BASE: &str = "https://api-data.line.me";
 const SIGNATURE: HeaderMac =
     HeaderMac { name: "x-line-signature", prefix: "", hash: Hash::Sha256, encoding: Encoding::Base64 };
 
@@ -62,6 +67,18 @@ impl Platform for Line {
 
     fn interpret(&self, _source: &Source, answer: &Answer) -> Interpreted {
         send::interpret(answer)
+    }
+
+    fn fetch(&self, sender: &Sender<'_>, media: &Media) -> Result<Fetch, Unsupported> {
+        if media.url.is_some() {
+            return fetching::direct(media);
+        }
+        let base = base(&sender.source.settings, FILES_BASE);
+        let headers = [("authorization", format!("Bearer {}", access_token(sender)?))];
+        Ok(Fetch::File(Call::get(
+            format!("{base}/v2/bot/message/{}/content", fetching::id(media)?),
+            &headers,
+        )))
     }
 
     fn knows_repeats_for(&self) -> Option<Duration> {

@@ -6,7 +6,7 @@ use model::source::SecretRole;
 use serde_json::json;
 
 use super::send::API_BASE;
-use crate::http::Answer;
+use crate::http::{Answer, Call};
 use crate::outgoing::base;
 use crate::platform::Unsupported;
 use crate::registration::{self, Found, Look, Step, Wanted, told_by};
@@ -15,8 +15,7 @@ use crate::registration::{self, Found, Look, Step, Wanted, told_by};
 pub(super) fn steps(wanted: &Wanted<'_>) -> Result<Vec<Step>, Unsupported> {
     let shown = [("authorization", format!("Bearer {}", wanted.secret(SecretRole::AccessToken)?))];
     let address = format!("{}/v2/bot/channel/webhook/endpoint", base(&wanted.source.settings, API_BASE));
-    let look =
-        Look { call: registration::get(address.clone(), &shown), ours: wanted.url.to_owned(), read: found };
+    let look = Look { call: Call::get(address.clone(), &shown), ours: wanted.url.to_owned(), read: found };
     Ok(vec![Step {
         what: "the webhook of the channel".to_owned(),
         look: Some(look),

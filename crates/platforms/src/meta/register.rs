@@ -5,7 +5,7 @@ use model::retry::Outcome;
 use model::source::SecretRole;
 use serde_json::{Value, json};
 
-use crate::http::Answer;
+use crate::http::{Answer, Call};
 use crate::json::Object;
 use crate::outgoing::escaped;
 use crate::platform::Unsupported;
@@ -34,7 +34,7 @@ impl Subject<'_> {
             "fields": self.fields,
         });
         let look = Look {
-            call: registration::get(address.clone(), &shown),
+            call: Call::get(address.clone(), &shown),
             // Both are needed to find it in the list.
             ours: format!("{} {}", self.object, wanted.url),
             read: found_app,
@@ -63,7 +63,7 @@ impl Subject<'_> {
         Ok(Step {
             what: format!("the account {account}"),
             look: Some(Look {
-                call: registration::get(address.clone(), &shown),
+                call: Call::get(address.clone(), &shown),
                 ours: ours.to_owned(),
                 read: read_look,
             }),
@@ -77,7 +77,7 @@ impl Subject<'_> {
         let shown = bearer(wanted)?;
         let address = format!("{}/{}", self.graph, escaped(number));
         let look = Look {
-            call: registration::get(format!("{address}?fields=webhook_configuration"), &shown),
+            call: Call::get(format!("{address}?fields=webhook_configuration"), &shown),
             ours: wanted.url.to_owned(),
             read: found_number,
         };

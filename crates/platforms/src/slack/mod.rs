@@ -12,10 +12,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use model::event::NewEvent;
+use model::message::Media;
 use model::send::OutgoingMessage;
 use model::source::{SecretRole, Source};
 
+use crate::fetching::{self, Fetch};
 use crate::http::{Answer, Call, Incoming, Reply};
+use crate::outgoing::{access_token, base};
 use crate::platform::{Interpreted, Pace, Platform, Sender, ToSign, Unreadable, Unsupported};
 use crate::proof::{Rejection, Verified};
 use crate::{json, outgoing, settings};
@@ -78,6 +81,12 @@ impl Platform for Slack {
 
     fn interpret(&self, _source: &Source, answer: &Answer) -> Interpreted {
         send::interpret(answer)
+    }
+
+    fn fetch(&self, sender: &Sender<'_>, media: &Media) -> Result<Fetch, Unsupported> {
+        let headers = [("authorization", format!("Bearer {}", access_token(sender)?))];
+        let api = base(&sender.source.settings, send::API_BASE);
+        fetching::shown(media, &headers, &["slack.com"], api).map(Fetch::File)
     }
 
     fn addressed_by(&self) -> &'static [&'static str] {

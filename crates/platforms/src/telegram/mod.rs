@@ -1,6 +1,7 @@
 //! Telegram: updates of a bot, messages through the Bot API (platforms.md section 6).
 
 mod content;
+mod fetch;
 mod parse;
 mod register;
 mod send;
@@ -11,10 +12,12 @@ mod verify;
 use std::time::Duration;
 
 use model::event::NewEvent;
+use model::message::Media;
 use model::send::OutgoingMessage;
 use model::source::{SecretRole, Source};
 use model::time::Timestamp;
 
+use crate::fetching::Fetch;
 use crate::http::{Answer, Call, Incoming};
 use crate::platform::{Interpreted, Pace, Platform, Sender, ToSign, Unreadable, Unsupported};
 use crate::proof::{Rejection, Verified};
@@ -64,6 +67,10 @@ impl Platform for Telegram {
 
     fn interpret(&self, _source: &Source, answer: &Answer) -> Interpreted {
         send::interpret(answer)
+    }
+
+    fn fetch(&self, sender: &Sender<'_>, media: &Media) -> Result<Fetch, Unsupported> {
+        fetch::fetch(sender, media)
     }
 
     fn addressed_by(&self) -> &'static [&'static str] {

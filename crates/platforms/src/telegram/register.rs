@@ -6,7 +6,7 @@ use model::source::SecretRole;
 use serde_json::json;
 
 use super::send::{API_BASE, bot_token};
-use crate::http::Answer;
+use crate::http::{Answer, Call};
 use crate::outgoing::base;
 use crate::platform::Unsupported;
 use crate::registration::{self, Found, Look, Step, Wanted, told_by};
@@ -47,7 +47,7 @@ pub(super) fn steps(wanted: &Wanted<'_>) -> Result<Vec<Step>, Unsupported> {
     let bot = format!("{}/bot{token}", base(&wanted.source.settings, API_BASE));
     let body = json!({ "url": wanted.url, "secret_token": proof, "allowed_updates": UPDATES });
     let look = Look {
-        call: registration::get(format!("{bot}/getWebhookInfo"), &[]),
+        call: Call::get(format!("{bot}/getWebhookInfo"), &[]),
         ours: wanted.url.to_owned(),
         read: found,
     };

@@ -8,10 +8,13 @@ mod verify;
 
 use bytes::Bytes;
 use model::event::NewEvent;
+use model::message::Media;
 use model::send::OutgoingMessage;
 use model::source::{SecretRole, Source};
 
+use crate::fetching::{self, Fetch};
 use crate::http::{Answer, Call, Incoming, Reply};
+use crate::outgoing::base;
 use crate::platform::{Interpreted, Pace, Platform, Sender, ToSign, Unreadable, Unsupported};
 use crate::proof::{Rejection, Verified};
 use crate::settings;
@@ -65,6 +68,12 @@ impl Platform for Twilio {
 
     fn interpret(&self, _source: &Source, answer: &Answer) -> Interpreted {
         send::interpret(answer)
+    }
+
+    fn fetch(&self, sender: &Sender<'_>, media: &Media) -> Result<Fetch, Unsupported> {
+        let (_, shown) = send::credential(sender)?;
+        let api = base(&sender.source.settings, send::API_BASE);
+        fetching::shown(media, &[("authorization", shown)], &["twilio.com"], api).map(Fetch::File)
     }
 
     fn addressed_by(&self) -> &'static [&'static str] {

@@ -16,7 +16,7 @@ use crate::outgoing::{access_token, base, cause, check_base, link, retry, unsupp
 use crate::platform::{Interpreted, Sender, Unsupported};
 use crate::settings;
 
-const API_BASE: &str = "https://api.twilio.com";
+pub(super) const API_BASE: &str = "https://api.twilio.com";
 const SETTINGS: [&str; 5] =
     ["public_url", "account_sid", "status_callback", "api_base", "messages_per_second"];
 /// The longest text, in characters.
@@ -47,13 +47,7 @@ fn is_sid(text: &str) -> bool {
 /// The call that sends this message.
 pub(super) fn compose(sender: &Sender<'_>, message: &OutgoingMessage) -> Result<Call, Unsupported> {
     let of = &sender.source.settings;
-    let sid = of
-        .text("account_sid")
-        .ok_or_else(|| unsupported("set \"account_sid\" to your account's AC… first"))?;
-    let credential = access_token(sender)?;
-    // An Auth Token alone belongs to the account.
-    let credential =
-        if credential.contains(':') { credential.to_owned() } else { format!("{sid}:{credential}") };
+    let (sid, shown) = credential(sender)?;
     if message.reply_to.is_some() {
         return Err(unsupported("through Twilio no certain message can be answered: leave reply_to out"));
     }
@@ -67,16 +61,25 @@ pub(super) fn compose(sender: &Sender<'_>, message: &OutgoingMessage) -> Result<
     if let Some(url) = of.text("status_callback") {
         form.append_pair("StatusCallback", url);
     }
-    let headers = [
-        ("authorization", format!("Basic {}", BASE64.encode(credential))),
-        ("content-type", "application/x-www-form-urlencoded".to_owned()),
-    ];
+    let headers =
+        [("authorization", shown), ("content-type", "application/x-www-form-urlencoded".to_owned())];
     Ok(Call {
         method: Method::POST,
         url: format!("{}/2010-04-01/Accounts/{sid}/Messages.json", base(of, API_BASE)),
         headers: headers.map(|(name, value)| (name.to_owned(), value)).to_vec(),
         body: Bytes::from(form.finish()),
     })
+}
+
+/// The account's SID, and the header that shows our credential.
+pub(super) fn credential<'s>(sender: &Sender<'s>) -> Result<(&'s str, String), Unsupported> {
+    let sid = sender.source.settings.text("account_sid");
+    let sid = sid.ok_or_else(|| unsupported("set \"account_sid\" to your account's AC… first"))?;
+    let credential = access_token(sender)?;
+    // An Auth Token alone belongs to the account.
+    let credential =
+        if credential.contains(':') { credential.to_owned() } else { format!("{sid}:{credential}") };
+    Ok((sid, format!("Basic {}", BASE64.encode(credential))))
 }
 
 /// A number is written to in the way of the account it leaves from.

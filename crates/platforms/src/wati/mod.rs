@@ -8,10 +8,12 @@ mod tests;
 
 use http::Method;
 use model::event::NewEvent;
+use model::message::Media;
 use model::receipt::Reason;
 use model::send::OutgoingMessage;
 use model::source::{SecretRole, Source};
 
+use crate::fetching::{self, Fetch};
 use crate::http::{Answer, Call, Incoming, Reply};
 use crate::platform::{Interpreted, Platform, Sender, ToSign, Unreadable, Unsupported};
 use crate::proof::{self, Rejection, Verified};
@@ -73,6 +75,13 @@ impl Platform for Wati {
 
     fn interpret(&self, _source: &Source, answer: &Answer) -> Interpreted {
         send::interpret(answer)
+    }
+
+    fn fetch(&self, sender: &Sender<'_>, media: &Media) -> Result<Fetch, Unsupported> {
+        let api = send::api(&sender.source.settings)?;
+        let token = send::token(sender.source.secrets(SecretRole::AccessToken, sender.now).next())?;
+        let headers = [("authorization", format!("Bearer {token}"))];
+        fetching::shown(media, &headers, &["wati.io"], api).map(Fetch::File)
     }
 
     fn addressed_by(&self) -> &'static [&'static str] {

@@ -1,6 +1,7 @@
 //! WhatsApp Cloud API: webhooks of Meta's Graph, messages through it (platforms.md section 1).
 
 pub mod errors;
+mod fetch;
 mod interactive;
 pub(crate) mod parse;
 mod register;
@@ -10,9 +11,11 @@ use std::time::Duration;
 
 use model::conversation::SERVICE_WINDOW;
 use model::event::NewEvent;
+use model::message::Media;
 use model::send::OutgoingMessage;
 use model::source::{SecretRole, Source};
 
+use crate::fetching::Fetch;
 use crate::http::{Answer, Call, Incoming, Reply};
 use crate::platform::{Interpreted, Narrowed, Pace, Platform, Sender, ToSign, Unreadable, Unsupported};
 use crate::proof::{Rejection, Verified};
@@ -96,6 +99,10 @@ impl Platform for WhatsApp {
 
     fn interpret(&self, _source: &Source, answer: &Answer) -> Interpreted {
         errors::interpret(answer)
+    }
+
+    fn fetch(&self, sender: &Sender<'_>, media: &Media) -> Result<Fetch, Unsupported> {
+        fetch::fetch(sender, media)
     }
 
     fn window(&self) -> Option<Duration> {

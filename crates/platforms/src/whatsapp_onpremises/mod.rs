@@ -11,10 +11,13 @@ use std::time::Duration;
 
 use model::conversation::SERVICE_WINDOW;
 use model::event::NewEvent;
+use model::message::Media;
 use model::send::OutgoingMessage;
 use model::source::{SecretRole, Source};
 
+use crate::fetching::{self, Fetch};
 use crate::http::{Answer, Call, Incoming};
+use crate::outgoing::access_token;
 use crate::platform::{
     CredentialPlace, Interpreted, Pace, Platform, Sender, ToSign, Unreadable, Unsupported,
 };
@@ -76,6 +79,12 @@ impl Platform for OnPremises {
 
     fn interpret(&self, _source: &Source, answer: &Answer) -> Interpreted {
         send::interpret(answer)
+    }
+
+    fn fetch(&self, sender: &Sender<'_>, media: &Media) -> Result<Fetch, Unsupported> {
+        let (base, show) = send::at(&sender.source.settings)?;
+        let shown = show(access_token(sender)?);
+        Ok(Fetch::File(Call::get(format!("{base}/v1/media/{}", fetching::id(media)?), &[shown])))
     }
 
     fn addressed_by(&self) -> &'static [&'static str] {

@@ -4,7 +4,7 @@ use http::Method;
 use model::retry::Outcome;
 use serde_json::{Map, Value, json};
 
-use crate::http::Answer;
+use crate::http::{Answer, Call};
 use crate::platform::Unsupported;
 use crate::registration::{self, Found, Look, Step, Wanted, told_by};
 use crate::static_proof;
@@ -22,7 +22,7 @@ pub(crate) fn steps(
     let headers: Map<String, Value> =
         entered.headers.into_iter().map(|(name, value)| (name, Value::from(value))).collect();
     let shown = [key];
-    let look = Look { call: registration::get(address.clone(), &shown), ours: url.clone(), read: found };
+    let look = Look { call: Call::get(address.clone(), &shown), ours: url.clone(), read: found };
     Ok(vec![Step {
         what: "the webhook of the number".to_owned(),
         look: Some(look),

@@ -56,7 +56,12 @@ fn reaction(content: &Value, at: Timestamp) -> Option<Value> {
 }
 
 fn message(content: &Value, told: &Value, at: Timestamp) -> Option<Value> {
-    let (kind, body) = body(told)?;
+    let (kind, mut body) = body(told)?;
+    // What is stored here is had from us, under our id.
+    if let (Some(here), Some(file)) = (content["file"].as_object(), body.get_mut(kind)) {
+        file["id"] = here.get("id")?.clone();
+        file["link"] = here.get("url").cloned().unwrap_or_default();
+    }
     let mut message = json!({ "id": told["id"], "type": kind });
     message.as_object_mut()?.extend(body);
     if let Some(group) = told["group"].as_str() {

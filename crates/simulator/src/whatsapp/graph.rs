@@ -69,6 +69,14 @@ enum Asked {
 
 impl Handler for Graph {
     async fn handle(&self, heard: Heard) -> Result<Answer, Cut> {
+        match self.authorised(&heard) {
+            Err(refusal) => return Ok(refusal.into_answer()),
+            Ok(()) => {
+                if let Some(answer) = self.state.files.answer(&heard) {
+                    return Ok(answer);
+                }
+            }
+        }
         let (number, asked) = match self.read(&heard) {
             Ok(read) => read,
             Err(refusal) => return Ok(refusal.into_answer()),
@@ -127,16 +135,20 @@ impl Graph {
         Ok((number, asked))
     }
 
-    /// The number whose messages the path names, once the caller may use it.
-    fn number(&self, heard: &Heard) -> Result<Number, Refusal> {
+    fn authorised(&self, heard: &Heard) -> Result<(), Refusal> {
         let expected = format!("Bearer {}", self.state.access_token.expose());
-        if heard.header("authorization") != Some(expected.as_str()) {
-            return Err(Refusal {
+        match heard.header("authorization") == Some(expected.as_str()) {
+            true => Ok(()),
+            false => Err(Refusal {
                 status: StatusCode::UNAUTHORIZED,
                 code: 190,
                 details: "the access token is missing or not the one that may send".to_owned(),
-            });
+            }),
         }
+    }
+
+    /// The number whose messages the path names.
+    fn number(&self, heard: &Heard) -> Result<Number, Refusal> {
         let unknown = || Refusal::bad(100, format!("there is no {} {}", heard.method, heard.path));
         let mut parts = heard.path.trim_start_matches('/').split('/');
         let (Some(version), Some(id), Some("messages"), None) =

@@ -2,6 +2,7 @@
 //! (platforms.md section 1).
 
 mod graph;
+mod media;
 mod phone;
 mod status;
 mod wamid;
@@ -19,6 +20,7 @@ use crate::log::{Log, TooFew};
 use crate::server::Server;
 use crate::switches::Switches;
 use crate::whatsapp::graph::Graph;
+use crate::whatsapp::media::Files;
 use crate::whatsapp::wamid::Wamids;
 use crate::whatsapp::webhook::Webhooks;
 
@@ -117,6 +119,7 @@ struct State {
     webhooks: Webhooks,
     sends: Log<Taken>,
     reads: Log<String>,
+    files: Files,
 }
 
 impl WhatsApp {
@@ -138,9 +141,15 @@ impl WhatsApp {
             webhooks,
             sends: Log::keeping(REMEMBERED_MAX),
             reads: Log::keeping(REMEMBERED_MAX),
+            files: Files::default(),
         });
         let graph = Server::start(Graph::new(Arc::clone(&state))).await?;
         Ok(WhatsApp { state, graph })
+    }
+
+    /// Forgets every file that customers have sent so far.
+    pub fn loses_files(&self) {
+        self.state.files.lose_all();
     }
 
     /// The address of the Graph API, for the source's setting `api_base`.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::{Answered, Number, State, webhook};
@@ -56,17 +57,23 @@ impl Customer {
         self.writes(vec![("reaction", reaction)]).await
     }
 
-    /// Sends a picture, of which only the webhook exists: the platform plays no downloads.
+    /// Sends a picture.
     pub async fn sends_image(&self, caption: Option<&str>) -> Answered {
-        let mut image = json!({
-            "id": "700000000000001",
-            "mime_type": "image/jpeg",
-            "sha256": "c2ltdWxhdGVkIHBpY3R1cmU=",
-        });
+        self.sends_file("image", ("image/jpeg", Bytes::from_static(b"simulated picture")), caption).await
+    }
+
+    /// Sends a file as a message of a kind that holds one: its media type, and its bytes.
+    pub async fn sends_file(
+        &self,
+        kind: &str,
+        (mime_type, bytes): (&str, Bytes),
+        caption: Option<&str>,
+    ) -> Answered {
+        let mut file = self.state.files.keep(mime_type, bytes);
         if let Some(caption) = caption {
-            image["caption"] = json!(caption);
+            file["caption"] = json!(caption);
         }
-        self.writes(vec![("image", image)]).await
+        self.writes(vec![(kind, file)]).await
     }
 
     async fn writes(&self, contents: Vec<(&str, Value)>) -> Answered {

@@ -13,12 +13,14 @@ use model::retry::Next;
 use store::arrivals::Verdict;
 use store::audit::Act;
 use store::claims::Wish;
+use store::files::FileOutcome;
 use store::replays::DeadFilter;
 use store::retention::Keep;
 use store::watches::RecordedWatch;
 use store::{Error, Store};
 
 use crate::engine::on_every_engine;
+use crate::filing::{content, failure, fetching_source, picture};
 use crate::pacing::paced;
 use crate::scene::{LEASE, Scene, arrival, dead, message, message_touching, recorded, status};
 use crate::sending::{claim, desk, outcome, queue, words};
@@ -45,6 +47,8 @@ async fn dump(scene: &Scene) -> Vec<Vec<String>> {
         "sends",
         "turns",
         "parked",
+        "watches",
+        "files",
     ] {
         for mut row in scene.raw(&format!("SELECT * FROM {table} ORDER BY 1, 2, 3")).await {
             row.insert(0, table.to_owned());
@@ -287,6 +291,37 @@ async fn saving_and_removing_what_is_configured_happens_or_does_not() {
         sweep(&scene, "record of a watch", async || scene.watches().record(looked.clone()).await).await;
         sweep(&scene, "removal of a source", async || by.sources().remove(renamed.id).await).await;
         sweep(&scene, "claim of a key", async || scene.access().claim_key(1, "route", "k", 1).await).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_happens_to_a_file_happens_or_does_not() {
+    on_every_engine(async |scene| {
+        let (source, by) = (fetching_source(&scene).await, acting(&scene));
+        sweep(&scene, "a picture", async || scene.try_receive(&source, vec![picture("p1", "ana")]).await)
+            .await;
+        let claimed = sweep(&scene, "claim of a file", async || scene.files().claim(1, LEASE).await).await;
+        let failed = FileOutcome::Failed("gone".to_owned());
+        let told = Some(failure(&scene, &source));
+        sweep(&scene, "record of a file", async || {
+            scene.files().record(claimed[0].clone(), failed.clone(), told.clone()).await
+        })
+        .await;
+        let id = claimed[0].file.id;
+        sweep(&scene, "retry of a file", async || by.files().retry(id).await).await;
+        let media = model::message::Media::default;
+        let upload =
+            sweep(&scene, "upload", async || by.files().begin(scene.app(), None, media()).await).await;
+        let stored = FileOutcome::Stored(content());
+        sweep(&scene, "end of an upload", async || scene.files().finish(upload, stored.clone()).await).await;
+        sweep(&scene, "removal of files", async || by.files().removed(vec![id, upload]).await).await;
+        let later = scene.now().plus(Duration::from_secs(60));
+        sweep(&scene, "end of files", async || scene.files().forget(later, 9).await).await;
+        sweep(&scene, "links", async || {
+            scene.serve_files("https://gw.example".to_owned(), vec![7; 32]).await
+        })
+        .await;
     })
     .await;
 }

@@ -11,6 +11,7 @@ mod damage;
 mod delivering;
 mod engine;
 mod failing;
+mod filing;
 mod listing;
 mod nodes;
 mod opening;

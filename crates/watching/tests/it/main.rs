@@ -11,7 +11,7 @@ use egress::{Config, Egress};
 use model::event::{Content, EventType, NewEvent};
 use model::id::AppId;
 use model::page::PageRequest;
-use model::source::{Settings, Source, UnknownAccounts};
+use model::source::{Settings, Source};
 use model::time::{Clock, ManualClock, Timestamp};
 use model::watch::Watchdog;
 use serde_json::{Value, json, value::to_raw_value};
@@ -43,17 +43,9 @@ impl Scene {
         let registrar = Registrar::new(egress, Clock::Manual(clock.clone()), false);
         let lane = WatchingLane::new(store.clone(), registrar, None);
         let source = Source {
-            id: store.fresh_id(),
-            app: AppId::from_raw(1),
-            platform: "generic".to_owned(),
-            name: "the shop".to_owned(),
-            path: None,
-            secrets: Vec::new(),
             settings: Settings::new(json!({ "scheme": "unsigned" }).as_object().unwrap().clone()),
-            unknown_accounts: UnknownAccounts::Adopt,
-            allowed_networks: Vec::new(),
-            rate_per_second: None,
             watchdog: Watchdog::Tells,
+            ..Source::new(store.fresh_id(), AppId::from_raw(1), "generic")
         };
         store.sources().save(source.clone()).await.unwrap();
         Scene { store, lane, clock, source: Arc::new(source), _folder: folder }

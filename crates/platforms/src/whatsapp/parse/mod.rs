@@ -10,6 +10,7 @@ mod notice;
 mod party;
 mod place;
 mod status;
+mod usual;
 
 use model::event::NewEvent;
 use model::source::Source;
@@ -30,8 +31,19 @@ pub(crate) fn parse(
     source: &Source,
     request: &Incoming,
 ) -> Result<Vec<NewEvent>, Unreadable> {
-    let (_, entries) = entries(&request.body)?;
     let echo_is_human = source.settings.object().get("echo_is_human").and_then(Value::as_bool);
+    match usual::parse(kind, &request.body, request.received_at, echo_is_human) {
+        Some(events) => Ok(events),
+        None => piece_by_piece(kind, request, echo_is_human),
+    }
+}
+
+fn piece_by_piece(
+    kind: &'static str,
+    request: &Incoming,
+    echo_is_human: Option<bool>,
+) -> Result<Vec<NewEvent>, Unreadable> {
+    let (_, entries) = entries(&request.body)?;
     let mut events = Vec::new();
     for raw in entries {
         let entry = Entry::of((kind, raw), request.received_at, echo_is_human);
@@ -75,13 +87,16 @@ fn entries(body: &[u8]) -> Result<(&RawValue, Vec<&RawValue>), Unreadable> {
 
 fn change(change: &Change<'_>, events: &mut Vec<NewEvent>) -> Result<(), Unreadable> {
     match (&*change.field, &change.value) {
-        ("messages" | "standby" | "smb_message_echoes" | "message_echoes", Some(value)) => {
-            lists(change, value, events)?;
-        }
+        (field, Some(value)) if is_of_items(field) => lists(change, value, events)?,
         (field, Some(value)) if notice::is_about_account(field) => events.push(notice::event(change, value)),
         _ => events.push(change.unrecognised()),
     }
     if events.len() > ITEMS_MAX { Err(Unreadable::too_many()) } else { Ok(()) }
+}
+
+/// Whether the value of a change of this field holds lists of items.
+fn is_of_items(field: &str) -> bool {
+    matches!(field, "messages" | "standby" | "smb_message_echoes" | "message_echoes")
 }
 
 /// Reads one item of a list, or says that it cannot.

@@ -25,11 +25,13 @@ pub(super) struct Entry<'j> {
     /// What it says; `None` where that is no list.
     pub(super) changes: Option<Vec<&'j RawValue>>,
     /// When it says to have spoken, in seconds; only account fields come with it.
-    time: Option<Cow<'j, str>>,
-    received_at: Timestamp,
-    echo_is_human: Option<bool>,
+    pub(super) time: Option<Cow<'j, str>>,
+    /// When the request came.
+    pub(super) received_at: Timestamp,
+    /// What the source says of every echo, where it says anything.
+    pub(super) echo_is_human: Option<bool>,
     /// The platform's name, which stands before events without a name of ours.
-    kind: &'static str,
+    pub(super) kind: &'static str,
 }
 
 impl<'j> Entry<'j> {
@@ -86,9 +88,19 @@ impl<'j> Change<'j> {
         let read = Object::of(raw);
         let field = read.as_ref().and_then(|change| change.text("field")).unwrap_or_default();
         let said = read.as_ref().and_then(|change| change.get("value"));
-        let value = said.and_then(Object::of);
+        Change::opened(entry, field, said.and_then(Object::of), said.unwrap_or(raw), raw)
+    }
+
+    /// A change whose members are read already.
+    pub(super) fn opened(
+        entry: &'j Entry<'j>,
+        field: Cow<'j, str>,
+        value: Option<Object<'j>>,
+        said: &'j RawValue,
+        raw: &'j RawValue,
+    ) -> Change<'j> {
         let account = account_of(value.as_ref(), &entry.id);
-        Change { entry, field, account, value, said: said.unwrap_or(raw), raw }
+        Change { entry, field, value, said, account, raw }
     }
 
     /// All that the client of one number says in a request, as if it were a change of its messages.

@@ -299,7 +299,35 @@ fn places(value: &Value, here: &str, all: &mut Vec<String>) {
     }
 }
 
+/// What reading in one pass and reading piece by piece come to.
+fn both_ways(body: &[u8]) -> (Option<String>, Option<String>) {
+    let request = delivery(body, &[]);
+    let shown = |events: Vec<NewEvent>| format!("{events:?}");
+    let usual = usual::parse("whatsapp", body, request.received_at, None).map(shown);
+    (usual, piece_by_piece("whatsapp", &request, None).ok().map(shown))
+}
+
+#[test]
+fn most_fixtures_are_usual_and_come_to_the_same_piece_by_piece() {
+    let read: Vec<_> = fixtures().iter().map(|(_, body)| both_ways(body.as_bytes())).collect();
+    let usual: Vec<_> = read.iter().filter(|(usual, _)| usual.is_some()).collect();
+    assert!(usual.iter().all(|(usual, slow)| usual == slow));
+    assert!(usual.len() * 2 > read.len(), "{} of {}", usual.len(), read.len());
+}
+
 proptest! {
+    #[test]
+    fn what_is_read_in_one_pass_reads_the_same_piece_by_piece(body in any_fixture(), place in any::<prop::sample::Index>(), other in any_value()) {
+        let mut value: Value = serde_json::from_str(&body).expect("JSON");
+        let mut all = Vec::new();
+        places(&value, "", &mut all);
+        if let Some(changed) = value.pointer_mut(&all[place.index(all.len())]) {
+            *changed = other;
+        }
+        let (usual, slow) = both_ways(value.to_string().as_bytes());
+        prop_assert!(usual.is_none() || usual == slow);
+    }
+
     #[test]
     fn no_bytes_panic(body in prop::collection::vec(any::<u8>(), 0..300)) {
         let _ = read(&body);

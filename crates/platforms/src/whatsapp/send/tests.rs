@@ -34,6 +34,7 @@ fn by_id(caption: Option<&str>, filename: Option<&str>) -> OutgoingMedia {
     OutgoingMedia {
         id: Some("7001".to_owned()),
         link: None,
+        file: None,
         caption: caption.map(str::to_owned),
         filename: filename.map(str::to_owned),
     }

@@ -1,0 +1,25 @@
+-- PostgreSQL: files of messages and uploads, and the keys that links to them are signed with. Their bytes are not here.
+
+-- due_at is set exactly when one may be claimed to be fetched; doc holds what no query asks for.
+CREATE TABLE files (
+    id BIGINT PRIMARY KEY,
+    app BIGINT NOT NULL,
+    account BIGINT,
+    event BIGINT,
+    state BIGINT NOT NULL,
+    attempts BIGINT NOT NULL,
+    due_at BIGINT,
+    lease BIGINT,
+    doc TEXT NOT NULL
+);
+
+CREATE INDEX files_due ON files (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX files_app ON files (app, id);
+CREATE INDEX files_held ON files (id) WHERE state <> 3;
+
+-- Secrets of our own making.
+CREATE TABLE keys (
+    name TEXT NOT NULL,
+    secret BYTEA NOT NULL,
+    PRIMARY KEY (name)
+);
