@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use egress::{Download, Egress, Limits, Request, retry_after};
+use egress::{Download, Egress, Failure, FailureKind, Limits, Request, retry_after};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use model::file::FileContent;
 use model::id::FileId;
@@ -142,9 +142,14 @@ impl Fetcher {
     }
 }
 
-/// Without an answer nothing is lost: a file is fetched again.
-fn passing(failure: egress::Failure) -> Outcome {
-    Outcome::Retry { after: None, cause: failure.words }
+/// Without an answer nothing is lost: a file is fetched again, but from where it may not be fetched.
+fn passing(failure: Failure) -> Outcome {
+    match failure.kind {
+        FailureKind::InvalidUrl | FailureKind::InvalidHeader | FailureKind::NotAllowed => {
+            Outcome::Refused(failure.words)
+        }
+        _ => Outcome::Retry { after: None, cause: failure.words },
+    }
 }
 
 fn unkept(error: &Error) -> Outcome {

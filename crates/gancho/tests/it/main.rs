@@ -4,6 +4,7 @@ mod load;
 mod story;
 
 mod answering;
+mod bucket;
 mod checkers;
 mod crash;
 mod crowding;
