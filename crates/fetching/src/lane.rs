@@ -14,6 +14,7 @@ use store::files::{ClaimedFile, FileOutcome};
 use store::{Error, Queue, Store};
 
 use crate::fetcher::{self, Fetcher, Of};
+use crate::metrics::Metrics;
 
 /// How long a claim lasts: longer than a file may take, and to be told where it is, and to be written.
 const LEASE: Duration = Duration::from_secs(fetcher::DEADLINE.as_secs() + 120);
@@ -29,13 +30,19 @@ pub struct FetchingLane {
     fetcher: Fetcher,
     spread: Spread,
     retry: RetryPolicy,
+    metrics: Metrics,
 }
 
 impl FetchingLane {
     /// A lane over a store and who makes the calls.
     pub fn new(store: Store, fetcher: Fetcher, spread: Spread) -> FetchingLane {
         let waits = WAITS.map(Duration::from_secs).into();
-        FetchingLane { store, fetcher, spread, retry: RetryPolicy { waits } }
+        FetchingLane { store, fetcher, spread, retry: RetryPolicy { waits }, metrics: Metrics::default() }
+    }
+
+    /// What came of fetching so far.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     fn place(&self, file: &File) -> Option<(Arc<Source>, Account)> {
@@ -114,7 +121,9 @@ impl Lane for FetchingLane {
             FileOutcome::Failed(words) => Some(self.failed(&claimed.file, words)),
             FileOutcome::Stored(_) | FileOutcome::RetryAt(..) => None,
         };
-        self.store.files().record(claimed.clone(), done.clone(), told).await.map_err(failed)
+        self.store.files().record(claimed.clone(), done.clone(), told).await.map_err(failed)?;
+        self.metrics.recorded(done);
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@
 pub mod age;
 pub mod fetcher;
 pub mod lane;
+pub mod metrics;
 
 pub use crate::fetcher::Fetcher;
 pub use crate::lane::FetchingLane;

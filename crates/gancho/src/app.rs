@@ -109,7 +109,7 @@ impl App {
         let registrar = Registrar::new(egress, world.clock.clone(), config.egress_http);
         let watches = WatchingLane::new(store.clone(), registrar, config.public_url.clone());
         store.watches().look_now().await?;
-        let metrics = Metrics::of(&store, &ingest, &deliveries, &sends);
+        let metrics = Metrics::of(&store, &ingest, (&deliveries, &sends, &files));
         let readiness = Arc::new(Readiness::new(store.clone(), ingest.clone(), metrics));
         let tasks = JoinSet::new();
         let mut app = App {

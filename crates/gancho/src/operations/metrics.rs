@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use delivery::DeliveryLane;
+use fetching::FetchingLane;
 use ingest::Ingest;
 use model::endpoint::EndpointState;
 use prometheus_client::encoding::text::encode;
@@ -45,11 +46,16 @@ struct DiskGauges {
 
 impl Metrics {
     /// The metrics of a gateway.
-    pub fn of(store: &Store, ingest: &Ingest, deliveries: &DeliveryLane, sends: &SendingLane) -> Metrics {
+    pub fn of(
+        store: &Store,
+        ingest: &Ingest,
+        (deliveries, sends, files): (&DeliveryLane, &SendingLane, &FetchingLane),
+    ) -> Metrics {
         let mut registry = Registry::with_prefix("gancho");
         ingest.metrics().register(&mut registry);
         deliveries.metrics().register(&mut registry);
         sends.metrics().register(&mut registry);
+        files.metrics().register(&mut registry);
         let gauges = Gauges { disk: store.is_embedded().then(DiskGauges::default), ..Gauges::default() };
         gauges.register(&mut registry);
         let build = Family::<Label, Gauge>::default();
