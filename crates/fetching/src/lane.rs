@@ -12,12 +12,15 @@ use serde_json::{json, value::to_raw_value};
 use store::arrivals::Arrival;
 use store::files::{ClaimedFile, FileOutcome};
 use store::{Error, Queue, Store};
+use tokio::time::timeout;
 
 use crate::fetcher::{self, Fetcher, Of};
 use crate::metrics::Metrics;
 
-/// How long a claim lasts: longer than a file may take, and to be told where it is, and to be written.
-const LEASE: Duration = Duration::from_secs(fetcher::DEADLINE.as_secs() + 120);
+/// How long all of it may take: being told where a file is, being sent on, and writing it.
+const FETCH_MAX: Duration = Duration::from_secs(fetcher::DEADLINE.as_secs() + 60);
+/// How long a claim lasts: longer than that.
+const LEASE: Duration = Duration::from_secs(FETCH_MAX.as_secs() + 60);
 /// The waits between tries, in seconds. Platforms keep files for a week at least.
 const WAITS: [u64; 7] = [2, 10, 60, 300, 1_800, 7_200, 21_600];
 
@@ -102,7 +105,8 @@ impl Lane for FetchingLane {
             return FileOutcome::Failed("its source or its account was removed".to_owned());
         };
         let of = Of { source: &source, account: &account.address, id: file.id, media: &file.media };
-        match self.fetcher.fetch(of).await {
+        let late = || Outcome::Retry { after: None, cause: "the platform took too long".to_owned() };
+        match timeout(FETCH_MAX, self.fetcher.fetch(of)).await.unwrap_or_else(|_| Err(late())) {
             Ok(content) => FileOutcome::Stored(content),
             Err(outcome) => {
                 tracing::debug!(file = %file.id, cause = outcome.cause(), "a file was not fetched");

@@ -11,6 +11,8 @@ use vault::Vault;
 
 /// How long to rest when nothing is old enough.
 const RETENTION_IDLE: Duration = Duration::from_secs(60);
+/// How often it is looked for files that were left half-written.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(24 * 3600);
 /// How long to rest between steps, so that arrivals go first: steps take a tenth of the writer's time, and remove more
 /// than 8,000 events a second.
 const RETENTION_STEP: Duration = Duration::from_millis(50);
@@ -50,7 +52,15 @@ pub async fn retain(store: Store, keep: Keep, shutdown: CancellationToken) {
 
 /// Removes the bytes of files with those of requests, until shutdown.
 pub async fn age_files(store: Store, vault: Vault, keep: Keep, shutdown: CancellationToken) {
+    let mut swept_at = None;
     loop {
+        let now = store.clock().now();
+        if swept_at.is_none_or(|at| now.since(at) >= SWEEP_INTERVAL) {
+            swept_at = Some(now);
+            if let Err(error) = fetching::age::sweep(&store, &vault).await {
+                tracing::warn!(%error, "what was left half-written could not be removed");
+            }
+        }
         let pause = match fetching::age::step(&store, &vault, keep.bodies, keep.metadata).await {
             Ok(0) => RETENTION_IDLE,
             Ok(_) => RETENTION_STEP,

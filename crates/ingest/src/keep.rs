@@ -1,7 +1,6 @@
 //! How much of a request is kept, and what never is.
 
 use std::borrow::Cow;
-use std::fmt::Write;
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -36,10 +35,15 @@ pub(crate) fn genuine(source: &Source, incoming: &Incoming, peer: &str) -> Reque
     let shows_secret = |text: &str| secrets.iter().any(|secret| text.contains(secret));
     let headers =
         lines(&incoming.headers, |name, value| !CREDENTIALS.contains(&name) && !shows_secret(value));
-    let parts: Vec<&str> =
-        incoming.path.split('/').map(|part| if shows_secret(part) { "***" } else { part }).collect();
+    let path = match shows_secret(&incoming.path) {
+        false => incoming.path.clone(),
+        true => {
+            let parts = incoming.path.split('/').map(|part| if shows_secret(part) { "***" } else { part });
+            parts.collect::<Vec<_>>().join("/")
+        }
+    };
     let body = registry::redacted(Some(&source.platform), incoming.body.clone());
-    request(incoming, peer, parts.join("/"), headers, body)
+    request(incoming, peer, path, headers, body)
 }
 
 /// What is kept of a request that was refused, so that it can be verified again after its source is corrected:
@@ -81,7 +85,7 @@ fn lines(headers: &HeaderMap, wanted: impl Fn(&str, &str) -> bool) -> String {
             Err(_) => Cow::Owned(format!("{:?}", value.as_bytes())),
         };
         if wanted(name.as_str(), &value) {
-            let _ = writeln!(lines, "{}: {value}", name.as_str());
+            lines.extend([name.as_str(), ": ", &value, "\n"]);
         }
     }
     lines

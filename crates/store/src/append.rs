@@ -375,7 +375,7 @@ impl<'a> Batch<'a> {
                 bodies.push(vec![
                     id.into(),
                     request.headers.as_str().into(),
-                    request.body.to_vec().into(),
+                    request.body.clone().into(),
                     Value::Int(check_of(&request.body)),
                 ]);
             }

@@ -183,9 +183,7 @@ impl Files<'_> {
 
     /// Up to `limit` files that were made before a time and whose bytes may still be here, oldest first.
     pub async fn aged(&self, before: Timestamp, limit: usize) -> Result<Vec<FileId>, Error> {
-        let args = [FileId::first_at(before).into(), Value::Int(i64::try_from(limit).unwrap_or(i64::MAX))];
-        let rows = self.0.inner.db.read(move |tx| Box::pin(async move { tx.fetch_all(AGED, &args).await }));
-        rows.await?.iter().map(|row| row.id(0)).collect()
+        self.older(AGED, before, limit).await
     }
 
     /// Notes that the bytes of files are gone.
@@ -204,17 +202,39 @@ impl Files<'_> {
             .await
     }
 
-    /// Forgets up to `limit` removed files that were made before a time; says how many.
-    pub async fn forget(&self, before: Timestamp, limit: usize) -> Result<u64, Error> {
+    /// Up to `limit` uploads that were begun before a time and never came to an end, oldest first.
+    pub async fn abandoned(&self, before: Timestamp, limit: usize) -> Result<Vec<FileId>, Error> {
+        self.older(ABANDONED, before, limit).await
+    }
+
+    /// Up to `limit` removed files that were made before a time, oldest first.
+    pub async fn forgettable(&self, before: Timestamp, limit: usize) -> Result<Vec<FileId>, Error> {
+        self.older(FORGETTABLE, before, limit).await
+    }
+
+    async fn older(&self, sql: &'static str, before: Timestamp, limit: usize) -> Result<Vec<FileId>, Error> {
         let args = [FileId::first_at(before).into(), Value::Int(i64::try_from(limit).unwrap_or(i64::MAX))];
-        self.0.inner.db.write(move |tx| Box::pin(async move { tx.execute(FORGET, &args).await })).await
+        let rows = self.0.inner.db.read(move |tx| Box::pin(async move { tx.fetch_all(sql, &args).await }));
+        rows.await?.iter().map(|row| row.id(0)).collect()
+    }
+
+    /// Forgets files, whose bytes are gone.
+    pub async fn forget(&self, ids: Vec<FileId>) -> Result<(), Error> {
+        let lists: Vec<Vec<Value>> = ids.into_iter().map(|id| vec![id.into()]).collect();
+        self.0
+            .inner
+            .db
+            .write(move |tx| Box::pin(async move { tx.execute_many(FORGET, &lists).await.map(|_| ()) }))
+            .await
     }
 }
 
-pub(crate) const AGED: &str = "SELECT id FROM files WHERE id < ?1 AND state <> 3 ORDER BY id LIMIT ?2";
+const AGED: &str = "SELECT id FROM files WHERE id < ?1 AND state <> 3 ORDER BY id LIMIT ?2";
 const REMOVED: &str = "UPDATE files SET state = 3, due_at = NULL, lease = NULL WHERE id = ?1";
-pub(crate) const FORGET: &str = "DELETE FROM files WHERE id IN
-    (SELECT id FROM files WHERE id < ?1 AND state = 3 ORDER BY id LIMIT ?2)";
+const FORGETTABLE: &str = "SELECT id FROM files WHERE id < ?1 AND state = 3 ORDER BY id LIMIT ?2";
+const ABANDONED: &str =
+    "SELECT id FROM files WHERE id < ?1 AND state = 0 AND event IS NULL ORDER BY id LIMIT ?2";
+const FORGET: &str = "DELETE FROM files WHERE id = ?1";
 
 impl FileFilter {
     fn listing(self) -> Listing {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, ffi};
@@ -410,7 +411,7 @@ fn column(value: ValueRef<'_>) -> Result<Value, Error> {
         ValueRef::Null => Ok(Value::Null),
         ValueRef::Integer(value) => Ok(Value::Int(value)),
         ValueRef::Text(text) => Ok(Value::of_text(text)),
-        ValueRef::Blob(bytes) => Ok(Value::Bytes(bytes.to_vec())),
+        ValueRef::Blob(bytes) => Ok(Value::Bytes(Bytes::copy_from_slice(bytes))),
         ValueRef::Real(_) => Err(Error::Corrupt("a fraction where none is stored".to_owned())),
     }
 }

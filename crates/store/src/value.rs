@@ -2,7 +2,7 @@
 
 use std::error::Error as StdError;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use model::id::Id;
 use model::time::Timestamp;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
@@ -15,7 +15,7 @@ pub(crate) enum Value {
     Null,
     Int(i64),
     Text(String),
-    Bytes(Vec<u8>),
+    Bytes(Bytes),
 }
 
 impl From<i64> for Value {
@@ -45,6 +45,11 @@ impl From<String> for Value {
 }
 impl From<Vec<u8>> for Value {
     fn from(value: Vec<u8>) -> Value {
+        Value::Bytes(Bytes::from(value))
+    }
+}
+impl From<Bytes> for Value {
+    fn from(value: Bytes) -> Value {
         Value::Bytes(value)
     }
 }
@@ -82,7 +87,7 @@ impl ToSql for Value {
             Value::Null => Ok(IsNull::Yes),
             Value::Int(value) => value.to_sql(ty, out),
             Value::Text(value) => value.to_sql(ty, out),
-            Value::Bytes(value) => value.to_sql(ty, out),
+            Value::Bytes(value) => (&value[..]).to_sql(ty, out),
         }
     }
 
@@ -100,7 +105,7 @@ impl FromSql<'_> for Value {
             Type::INT8 => i64::from_sql(ty, raw).map(Value::Int),
             Type::INT4 => i32::from_sql(ty, raw).map(|value| Value::Int(i64::from(value))),
             Type::TEXT => Ok(Value::of_text(raw)),
-            _ => Ok(Value::Bytes(raw.to_vec())),
+            _ => Ok(Value::Bytes(Bytes::copy_from_slice(raw))),
         }
     }
 
@@ -118,7 +123,7 @@ impl Value {
     pub(crate) fn of_text(stored: &[u8]) -> Value {
         match std::str::from_utf8(stored) {
             Ok(text) => Value::Text(text.to_owned()),
-            Err(_) => Value::Bytes(stored.to_vec()),
+            Err(_) => Value::Bytes(Bytes::copy_from_slice(stored)),
         }
     }
 }

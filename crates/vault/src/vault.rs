@@ -1,9 +1,12 @@
 //! Writing, giving and removing bytes.
 
+use std::fs::DirEntry;
+use std::io;
 use std::ops::Range;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
@@ -12,6 +15,7 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use model::file::FileContent;
 use model::id::FileId;
+use model::time::Timestamp;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Place;
 use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, WriteMultipart};
@@ -46,6 +50,8 @@ pub enum Error {
 #[derive(Clone, Debug)]
 pub struct Vault {
     store: Arc<dyn ObjectStore>,
+    /// Where it is, when it is a folder.
+    folder: Option<PathBuf>,
     part_bytes: usize,
     bytes_max: u64,
 }
@@ -80,12 +86,14 @@ impl Vault {
         // A file that is said to be stored must survive a power cut.
         let store =
             LocalFileSystem::new_with_prefix(folder).map_err(|error| cannot(&error))?.with_fsync(true);
-        Ok(Vault { store: Arc::new(store), part_bytes: FOLDER_PART_BYTES, bytes_max })
+        let folder = Some(folder.to_owned());
+        Ok(Vault { store: Arc::new(store), folder, part_bytes: FOLDER_PART_BYTES, bytes_max })
     }
 
     /// In a bucket that is reached through the way out.
     pub fn in_bucket(bucket: &Bucket, egress: Egress, bytes_max: u64) -> Result<Vault, Error> {
-        Ok(Vault { store: bucket.open(egress)?, part_bytes: BUCKET_PART_BYTES, bytes_max })
+        let store = bucket.open(egress)?;
+        Ok(Vault { store, folder: None, part_bytes: BUCKET_PART_BYTES, bytes_max })
     }
 
     /// The most bytes a file may have.
@@ -120,6 +128,41 @@ impl Vault {
             Err(error) => Err(error),
         }
     }
+}
+
+impl Vault {
+    /// Removes what writing has left in a folder when its process ended in the middle of it, and that nobody has written to since a
+    /// time; says how many there were. A bucket has a rule of its own for that.
+    pub async fn sweep(&self, before: Timestamp) -> Result<usize, Error> {
+        let Some(folder) = self.folder.clone() else { return Ok(0) };
+        let swept = tokio::task::spawn_blocking(move || sweep(&folder, before)).await;
+        let failed = |error: &dyn std::fmt::Display| Error::Unavailable(error.to_string());
+        swept.map_err(|error| failed(&error))?.map_err(|error| failed(&error))
+    }
+}
+
+fn sweep(folder: &Path, before: Timestamp) -> io::Result<usize> {
+    let mut count = 0;
+    for day in std::fs::read_dir(folder)? {
+        let day = day?;
+        if !day.file_type()?.is_dir() {
+            continue;
+        }
+        for entry in std::fs::read_dir(day.path())? {
+            let entry = entry?;
+            // What is being written has a number after its name.
+            if entry.file_name().to_string_lossy().contains('#') && is_older(&entry, before)? {
+                std::fs::remove_file(entry.path())?;
+                count += 1;
+            }
+        }
+    }
+    Ok(count)
+}
+
+fn is_older(entry: &DirEntry, before: Timestamp) -> io::Result<bool> {
+    let written = entry.metadata()?.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok(Timestamp::from_secs(i64::try_from(written.as_secs()).unwrap_or(i64::MAX)) < before)
 }
 
 impl Writing {
@@ -217,6 +260,23 @@ mod tests {
         let day = std::fs::read_dir(folder.path()).expect("the folder").flatten().next();
         let left = day.map_or(0, |day| std::fs::read_dir(day.path()).expect("a day").count());
         assert_eq!(left, 0, "nothing half-written is left");
+    }
+
+    #[tokio::test]
+    async fn what_a_process_left_half_written_is_swept_and_nothing_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let vault = Vault::in_folder(folder.path(), 10).expect("a vault");
+        vault.write(id(4)).await.expect("to write").finish(String::new()).await.expect("it");
+        let mut left = vault.write(id(5)).await.expect("to write");
+        left.write(Bytes::from_static(b"half")).await.expect("room");
+        std::mem::forget(left);
+        let day = std::fs::read_dir(folder.path()).expect("a folder").flatten().next().expect("a day").path();
+        let names = || std::fs::read_dir(&day).expect("a day").count();
+        assert_eq!(names(), 2);
+        let (past, future) = (Timestamp::from_secs(1_000), Timestamp::from_secs(99_000_000_000));
+        assert_eq!((vault.sweep(past).await.expect("swept"), names()), (0, 2), "somebody may be writing it");
+        assert_eq!((vault.sweep(future).await.expect("swept"), names()), (1, 1));
+        assert!(vault.give(id(4), None).await.is_ok());
     }
 
     #[tokio::test]

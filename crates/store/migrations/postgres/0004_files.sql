@@ -16,6 +16,8 @@ CREATE TABLE files (
 CREATE INDEX files_due ON files (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX files_app ON files (app, id);
 CREATE INDEX files_held ON files (id) WHERE state <> 3;
+CREATE INDEX files_removed ON files (id) WHERE state = 3;
+CREATE INDEX files_unfinished ON files (id) WHERE state = 0 AND event IS NULL;
 
 -- Secrets of our own making.
 CREATE TABLE keys (

@@ -172,7 +172,7 @@ fn array(column: Column, at: usize, rows: &[Vec<Value>]) -> Result<Array<'_>, Er
         Column::Bytes(_) => cells
             .map(|cell| match cell {
                 Value::Null => Ok(None),
-                Value::Bytes(value) => Ok(Some(value.as_slice())),
+                Value::Bytes(value) => Ok(Some(&value[..])),
                 Value::Int(_) | Value::Text(_) => Err(wrong()),
             })
             .collect::<Result<_, _>>()

@@ -172,6 +172,7 @@ async fn old_files_are_removed_oldest_first_and_forgotten_later() {
         scene.files().finish(old, FileOutcome::Stored(content())).await.expect("it is here");
         let broken = scene.files().begin(scene.app(), None, Media::default()).await.expect("an upload");
         scene.clock.advance(Duration::from_secs(3600));
+        assert_eq!(scene.files().abandoned(scene.now(), 9).await.expect("the abandoned"), [broken]);
         let young = scene.files().begin(scene.app(), None, Media::default()).await.expect("an upload");
         let before = scene.now().minus(Duration::from_secs(60));
         assert_eq!(scene.files().aged(before, 1).await.expect("the aged"), [old]);
@@ -179,7 +180,8 @@ async fn old_files_are_removed_oldest_first_and_forgotten_later() {
         scene.files().removed(vec![old]).await.expect("it is gone");
         assert_eq!(scene.files().get(old).await.expect("the file").state, FileState::Removed);
         assert_eq!(scene.files().aged(before, 9).await.expect("the aged"), [broken]);
-        assert_eq!(scene.files().forget(before, 9).await.expect("the forgotten"), 1);
+        assert_eq!(scene.files().forgettable(before, 9).await.expect("those to forget"), [old]);
+        scene.files().forget(vec![old]).await.expect("it is forgotten");
         assert!(matches!(scene.files().get(old).await, Err(Error::NotFound("file"))));
         assert!(scene.files().get(broken).await.is_ok() && scene.files().get(young).await.is_ok());
     })
