@@ -1,6 +1,7 @@
 //! A conversation on each chat platform: what a person writes arrives at the endpoint in order, and the answer leaves
 //! through the platform's own API.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -41,6 +42,8 @@ const STEPS: [(&str, &[&str]); 7] = [
     ("whatsapp_onpremises", &["sent", "delivered", "read"]),
     ("dialog360", &["sent", "delivered", "read"]),
 ];
+/// The platforms on which a message can be marked as read.
+const MARKING: [&str; 4] = ["messenger", "instagram", "whatsapp_onpremises", "dialog360"];
 /// Twilio's name of the account, and the host that it calls.
 const ACCOUNT_SID: &str = "AC0123456789abcdef0123456789abcdef";
 const ORIGIN: &str = "https://gw.example";
@@ -100,6 +103,7 @@ async fn a_conversation_on_each_platform_goes_through_in_order_and_is_answered()
         chats.limit(2);
         answer_all(&gancho, &receiver, &chats).await?;
         hear_of_all(&gancho, &receiver, &chats).await?;
+        mark_all(&gancho, &receiver, &chats).await?;
         part(&receiver, &chats).await?;
         anyhow::ensure!(gancho.stop().await?, "it ends well");
     }
@@ -186,6 +190,47 @@ async fn hear_of_all(gancho: &Gancho, receiver: &Receiver, chats: &Chats) -> any
     let messages = listed["data"].as_array().cloned().unwrap_or_default();
     let came = |state: &str| messages.iter().filter(|message| message["message_state"] == state).count();
     assert_eq!((came("accepted"), came("delivered"), came("read")), (4, 1, 6), "{listed}");
+    Ok(())
+}
+
+/// Marks what each customer wrote last as read, where the platform has that; where it has not, that is said in words and nothing
+/// is called.
+async fn mark_all(gancho: &Gancho, receiver: &Receiver, chats: &Chats) -> anyhow::Result<()> {
+    let bearer = format!("Bearer {ADMIN_TOKEN}");
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    let before = chats.count();
+    let mut marked = BTreeMap::new();
+    for came in receiver.came() {
+        let body: Value = serde_json::from_slice(&came.body)?;
+        if body["type"] == "message.received" {
+            let told = (body["context"]["conversation"].clone(), body["data"]["message"]["id"].clone());
+            marked.insert(body["context"]["platform"].as_str().unwrap_or_default().to_owned(), told);
+        }
+    }
+    assert_eq!(marked.len(), PLATFORMS.len());
+    for (platform, (conversation, message_id)) in &marked {
+        let conversation = conversation.as_str().context("it has a conversation")?;
+        let url = format!("http://{}/v1/conversations/{conversation}/read", gancho.address);
+        let mark = Bytes::from(json!({ "message_id": message_id }).to_string());
+        let answer = send(&client(), Method::POST, &url, &headers, mark).await?;
+        let can = MARKING.contains(&platform.as_str());
+        assert_eq!(answer.status, if can { 202 } else { 422 }, "{platform}: {:?}", answer.body);
+    }
+    let calls = chats.wait_for(before + MARKING.len(), PATIENCE).await?;
+    let mut sent: Vec<(String, Value)> =
+        calls[before..].iter().map(|call| (call.path.clone(), call.body.clone())).collect();
+    sent.sort_by(|one, other| one.0.cmp(&other.0));
+    let id = |platform: &str| marked[platform].1.clone();
+    let client_path = format!("/v1/messages/{}", id("whatsapp_onpremises").as_str().unwrap_or_default());
+    let seen = |to: &str| json!({ "recipient": { "id": to }, "sender_action": "mark_seen" });
+    let read = json!({ "messaging_product": "whatsapp", "status": "read", "message_id": id("dialog360") });
+    let expected = [
+        ("/messages".to_owned(), read),
+        (client_path, json!({ "status": "read" })),
+        ("/v25.0/IG1/messages".to_owned(), seen("900")),
+        ("/v25.0/PAGE1/messages".to_owned(), seen("5550001")),
+    ];
+    assert_eq!(sent, expected);
     Ok(())
 }
 

@@ -36,6 +36,7 @@ impl Api {
             "/chat.postMessage" => Api::Slack,
             "/pa/send_message" => Api::Viber,
             "/v1/messages" => Api::OnPremises,
+            _ if path.starts_with("/v1/messages/") => Api::OnPremises,
             "/messages" => Api::Dialog360,
             _ if path.starts_with("/channels/") || path.starts_with("/webhooks/") => Api::Discord,
             _ if path.starts_with("/api/v1/") => Api::Wati,
@@ -57,6 +58,7 @@ impl Api {
     pub(super) fn platform(self, path: &str, body: &Value) -> Option<&'static str> {
         let platform = match self {
             Api::Meta if body["message"].is_null() => return None,
+            Api::OnPremises | Api::Dialog360 if is_mark(body) => return None,
             Api::Meta => {
                 let is_of = |platform: &&str| {
                     let account = Sample::of(platform).next().map(|sample| sample.account);
@@ -115,6 +117,9 @@ impl Api {
 
     /// The answer to a call that was taken.
     pub(super) fn taken(self, call: &Called) -> Answer {
+        if is_mark(&call.body) {
+            return Answer::json(StatusCode::OK, &json!({ "success": true }));
+        }
         let id = &call.message_id;
         let number = || id.parse::<u64>().unwrap_or(0);
         let told = match self {
@@ -196,4 +201,9 @@ impl Api {
         };
         Answer::json(StatusCode::UNAUTHORIZED, &told)
     }
+}
+
+/// Whether a call marks a message as read.
+fn is_mark(body: &Value) -> bool {
+    body["status"] == "read"
 }
