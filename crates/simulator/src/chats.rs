@@ -4,8 +4,10 @@
 mod api;
 mod hooks;
 mod line;
+mod manner;
 
 use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,8 +24,9 @@ pub use self::hooks::Hook;
 use self::hooks::Hooks;
 pub use self::line::Customer;
 use self::line::Line;
+use self::manner::Manner;
 use crate::log::{Log, TooFew};
-use crate::owed::Owed;
+use crate::owed::{Owed, Place};
 use crate::sender::Sender;
 use crate::server::{Answer, Cut, Handler, Heard, Server};
 
@@ -94,6 +97,7 @@ impl Chats {
             hooks: Arc::new(Hooks::new()?),
             lines: Arc::default(),
             owed: Arc::default(),
+            manner: Arc::default(),
         };
         Ok(Chats { server: Server::start(desk.clone()).await?, desk })
     }
@@ -106,7 +110,7 @@ impl Chats {
     /// Sends a platform's webhooks to the URL of its source, through this sender, from now on: what customers write, and the statuses
     /// of what is taken after this; Twilio's too, whether or not a call named a place for them. Fails without threads.
     pub fn webhooks_to(&self, url: &str, sender: Sender, clock: Clock) -> io::Result<()> {
-        let line = Line::to(url, sender, clock)?;
+        let line = Line::to(url, sender, clock, Arc::clone(&self.desk.manner))?;
         self.desk.lines().insert(line.platform(), Arc::new(line));
         Ok(())
     }
@@ -120,6 +124,31 @@ impl Chats {
     /// Waits until every status of what was taken, and every message that was tried again, has been acknowledged or dropped.
     pub async fn settled(&self) {
         self.desk.owed.settled().await;
+    }
+
+    /// Whether every webhook is sent twice, both at the same time.
+    pub fn duplicates(&self, on: bool) {
+        self.desk.manner.set_doubles(on);
+    }
+
+    /// Whether webhooks are proven with a secret that is not the source's. Tries that come once it is off are genuine again.
+    pub fn wrong_signature(&self, on: bool) {
+        self.desk.manner.set_lies(on);
+    }
+
+    /// Whether a call is answered only after its statuses have been acknowledged or dropped.
+    pub fn early_statuses(&self, on: bool) {
+        self.desk.manner.set_early(on);
+    }
+
+    /// Whether the last status of a message comes first.
+    pub fn backward_statuses(&self, on: bool) {
+        self.desk.manner.set_backwards(on);
+    }
+
+    /// How long a call waits for its answer once it was taken.
+    pub fn answers_after(&self, delay: Duration) {
+        self.desk.manner.set_answer_delay(delay);
     }
 
     /// Has the next so many calls come back later: every platform says so in its own words.
@@ -177,6 +206,7 @@ struct Desk {
     /// The ways to the gateway, by platform.
     lines: Arc<Mutex<Lines>>,
     owed: Arc<Owed>,
+    manner: Arc<Manner>,
 }
 
 type Lines = BTreeMap<&'static str, Arc<Line>>;
@@ -209,18 +239,34 @@ impl Handler for Desk {
             Called { platform, method: heard.method, path, body, message_id }
         });
         key.map(|key| self.keys().insert(key, Arc::clone(&call)));
-        let (until_given, given) = oneshot::channel();
-        if let Some(line) = call.platform.and_then(|platform| self.line(platform)) {
-            Line::owe(line, &self.owed, place, given, &call);
+        let until_given = self.owe(place, &call).await;
+        let delay = self.manner.answer_delay();
+        // Even a sleep of no time waits for the timer's next millisecond.
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
         }
         match self.lost.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less) {
             Ok(_) => Err(Cut::Close),
-            Err(_) => Ok(Answer { until_given: Some(until_given), ..api.taken(&call) }),
+            Err(_) => Ok(Answer { until_given, ..api.taken(&call) }),
         }
     }
 }
 
 impl Desk {
+    /// Owes the statuses of a call: after its answer, whose end what is given back must outlive; or at once, and then they have come.
+    async fn owe(&self, place: Place, call: &Arc<Called>) -> Option<oneshot::Sender<Infallible>> {
+        let line = call.platform.and_then(|platform| self.line(platform))?;
+        let (until_given, given) = oneshot::channel();
+        let told = Line::owe(line, &self.owed, place, given, call);
+        if !self.manner.is_early() {
+            return Some(until_given);
+        }
+        drop(until_given);
+        // Nothing is ever said in it: it only ends.
+        let _ = told.await;
+        None
+    }
+
     fn lines(&self) -> MutexGuard<'_, Lines> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,6 +1,7 @@
 //! Stories over the real binary, real HTTP and both stores.
 
 mod load;
+mod misbehaving;
 mod story;
 
 mod answering;

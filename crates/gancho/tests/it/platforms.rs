@@ -26,7 +26,7 @@ use testkit::sender::{client, get, send};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// What the platforms' APIs want to be shown; a bot's token begins with its number.
-const TOKEN: &str = "123456:the-bot-token";
+pub(crate) const TOKEN: &str = "123456:the-bot-token";
 /// What the platforms prove themselves with; of Discord's key pair it is the seed.
 const SECRET: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 const MESSAGES: u64 = 5;
@@ -248,7 +248,12 @@ async fn part(receiver: &Receiver, chats: &Chats) -> anyhow::Result<()> {
 }
 
 /// A source of a platform, with what the platform proves itself with and everything that sending needs.
-async fn source(store: &Store, scene: &Scene, platform: &str, api_base: &str) -> anyhow::Result<SourceId> {
+pub(crate) async fn source(
+    store: &Store,
+    scene: &Scene,
+    platform: &str,
+    api_base: &str,
+) -> anyhow::Result<SourceId> {
     let sender = sender(platform)?;
     let signing = sender.public_key().map_or(SECRET, Secret::expose);
     let mut settings = settings(platform);
@@ -271,7 +276,7 @@ fn settings(platform: &str) -> Value {
 }
 
 /// Whoever sends the webhooks of a platform. 360dialog signs as it does for partners.
-fn sender(platform: &str) -> anyhow::Result<Sender> {
+pub(crate) fn sender(platform: &str) -> anyhow::Result<Sender> {
     let settings = Settings::new(settings(platform).as_object().cloned().unwrap_or_default());
     let role = (platform == "dialog360").then_some(SecretRole::Signing);
     // A bot of Viber has one token for everything.
@@ -286,7 +291,7 @@ fn message(platform: &str) -> anyhow::Result<Sample> {
 }
 
 /// What the person says, as the endpoint is told.
-fn said(platform: &str, n: u64) -> String {
+pub(crate) fn said(platform: &str, n: u64) -> String {
     let before = if platform == "discord" { "/di texto:" } else { "" };
     format!("{before}{platform} {n}")
 }

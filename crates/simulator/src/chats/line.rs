@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use model::time::Clock;
 use serde_json::Value;
+use tokio::sync::oneshot;
 
 use super::Called;
 use super::api::Api;
+use super::manner::Manner;
 use crate::owed::{Ended, Owed, Place};
 use crate::sender::{Answered, Filling, Request, Sample, Sender, Unfit, Way};
 
@@ -29,6 +32,9 @@ const SERIALS_PER_MILLI: i64 = 1000;
 /// The way from one platform to its source.
 pub(super) struct Line {
     sender: Sender,
+    /// The same platform with a secret that is not the source's.
+    liar: Sender,
+    manner: Arc<Manner>,
     url: String,
     way: Way,
     clock: Clock,
@@ -37,10 +43,11 @@ pub(super) struct Line {
 
 impl Line {
     /// A way to the URL of a source.
-    pub(super) fn to(url: &str, sender: Sender, clock: Clock) -> std::io::Result<Line> {
+    pub(super) fn to(url: &str, sender: Sender, clock: Clock, manner: Arc<Manner>) -> std::io::Result<Line> {
         let serial = clock.now().as_millis().saturating_mul(SERIALS_PER_MILLI);
         let serial = AtomicU64::new(serial.unsigned_abs());
-        Ok(Line { sender, url: url.to_owned(), way: Way::open()?, clock, serial })
+        let liar = sender.with_a_wrong_secret();
+        Ok(Line { sender, liar, manner, url: url.to_owned(), way: Way::open()?, clock, serial })
     }
 
     /// Which platform it is the way of.
@@ -52,22 +59,30 @@ impl Line {
         Filling::of(self.serial.fetch_add(1, Ordering::Relaxed), self.clock.now())
     }
 
-    /// Owes the statuses of a message that was taken, one after the other once `given` resolves.
-    pub(super) fn owe(line: Arc<Line>, owed: &Owed, place: Place, given: Ended, call: &Arc<Called>) {
+    /// Owes the statuses of a message that was taken, one after the other once `given` resolves. What is given back resolves when
+    /// they have been acknowledged or dropped.
+    pub(super) fn owe(line: Arc<Line>, owed: &Owed, place: Place, given: Ended, call: &Arc<Called>) -> Ended {
         let call = Arc::clone(call);
+        let (until_told, told) = oneshot::channel();
         owed.spawn(place, async move {
             // Nothing is ever said in it: it only ends.
             let _ = given.await;
-            for step in STEPS {
-                if let Some(request) = line.status(step, &call) {
-                    line.deliver(&request).await;
+            let mut steps = STEPS;
+            if line.manner.is_backwards() {
+                steps.reverse();
+            }
+            for step in steps {
+                if let Some(webhook) = line.status(step, &call) {
+                    line.deliver(&webhook).await;
                 }
             }
+            drop(until_told);
         });
+        told
     }
 
     /// The webhook of one step, where the platform has it.
-    fn status(&self, step: &str, call: &Called) -> Option<Request> {
+    fn status(&self, step: &str, call: &Called) -> Option<Webhook> {
         let sample = Sample::named(&format!("{}.{step}", self.platform()))?;
         let sides = ["From", "To"].map(|side| (side, call.body[side].as_str()));
         let sides = sides.into_iter().filter_map(|(side, who)| Some((side.to_owned(), who?.to_owned())));
@@ -78,24 +93,46 @@ impl Line {
             set: sides.collect(),
             ..self.filling()
         };
-        self.sender.request(&sample, &filling, &self.url).ok()
+        self.webhook(&sample, &filling).ok()
     }
 
-    /// Until it is acknowledged, or the waits are used up. Each try is the same request, byte for byte.
-    async fn deliver(&self, request: &Request) {
-        if !self.way.send(request).await.is_acknowledged() {
-            self.retry(request).await;
+    fn webhook(&self, sample: &Sample, filling: &Filling) -> Result<Webhook, Unfit> {
+        Ok(Webhook {
+            genuine: self.sender.request(sample, filling, &self.url)?,
+            forged: self.liar.request(sample, filling, &self.url)?,
+        })
+    }
+
+    /// One try, or two at the same time. Each is the same request, byte for byte, but for what proves it.
+    async fn send(&self, webhook: &Webhook) -> Answered {
+        let request = if self.manner.lies() { &webhook.forged } else { &webhook.genuine };
+        if !self.manner.doubles() {
+            return self.way.send(request).await;
+        }
+        tokio::join!(self.way.send(request), self.way.send(request)).0
+    }
+
+    /// Until it is acknowledged, or the waits are used up.
+    async fn deliver(&self, webhook: &Webhook) {
+        if !self.send(webhook).await.is_acknowledged() {
+            self.retry(webhook).await;
         }
     }
 
-    async fn retry(&self, request: &Request) {
+    async fn retry(&self, webhook: &Webhook) {
         for wait in WAITS {
             tokio::time::sleep(wait).await;
-            if self.way.send(request).await.is_acknowledged() {
+            if self.send(webhook).await.is_acknowledged() {
                 return;
             }
         }
     }
+}
+
+/// A webhook as the platform sends it, and as somebody would who has another secret.
+struct Webhook {
+    genuine: Request,
+    forged: Request,
 }
 
 /// Whom a message was sent to, as webhooks name people: without a plus.
@@ -129,6 +166,11 @@ impl Customer {
         self.does(event, text).await
     }
 
+    /// Writes many texts at the same time.
+    pub async fn bursts(&self, texts: &[String]) -> Result<Vec<Answered>, Unfit> {
+        join_all(texts.iter().map(|text| self.says(text))).await.into_iter().collect()
+    }
+
     /// Does what a sample of the platform tells of, such as `reaction`, with a text where something is said.
     pub async fn does(&self, event: &str, text: &str) -> Result<Answered, Unfit> {
         let line = &*self.line;
@@ -136,11 +178,11 @@ impl Customer {
         let sample = Sample::named(&name).ok_or_else(|| Unfit(format!("there is no sample {name}")))?;
         let (name, text) = (self.name.clone(), text.to_owned());
         let filling = Filling { contact: self.contact.clone(), name, text, ..line.filling() };
-        let request = line.sender.request(&sample, &filling, &line.url)?;
-        let answered = line.way.send(&request).await;
+        let webhook = line.webhook(&sample, &filling)?;
+        let answered = line.send(&webhook).await;
         if !answered.is_acknowledged() {
             let (place, line) = (self.owed.place().await, Arc::clone(&self.line));
-            self.owed.spawn(place, async move { line.retry(&request).await });
+            self.owed.spawn(place, async move { line.retry(&webhook).await });
         }
         Ok(answered)
     }
