@@ -5,6 +5,7 @@ mod api;
 mod hooks;
 mod line;
 mod manner;
+mod pictures;
 
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
@@ -25,6 +26,7 @@ use self::hooks::Hooks;
 pub use self::line::Customer;
 use self::line::Line;
 use self::manner::Manner;
+use self::pictures::Pictures;
 use crate::log::{Log, TooFew};
 use crate::owed::{Owed, Place};
 use crate::sender::Sender;
@@ -98,6 +100,7 @@ impl Chats {
             lines: Arc::default(),
             owed: Arc::default(),
             manner: Arc::default(),
+            pictures: Arc::default(),
         };
         Ok(Chats { server: Server::start(desk.clone()).await?, desk })
     }
@@ -118,7 +121,8 @@ impl Chats {
     /// A person on a platform; nobody where [`Chats::webhooks_to`] has not said where its webhooks go.
     pub fn customer(&self, platform: &str, name: &str) -> Option<Customer> {
         let line = self.desk.line(platform)?;
-        Some(Customer { line, owed: Arc::clone(&self.desk.owed), contact: None, name: name.to_owned() })
+        let (owed, pictures) = (Arc::clone(&self.desk.owed), Arc::clone(&self.desk.pictures));
+        Some(Customer { line, owed, pictures, base: self.url(), contact: None, name: name.to_owned() })
     }
 
     /// Waits until every status of what was taken, and every message that was tried again, has been acknowledged or dropped.
@@ -207,6 +211,7 @@ struct Desk {
     lines: Arc<Mutex<Lines>>,
     owed: Arc<Owed>,
     manner: Arc<Manner>,
+    pictures: Arc<Pictures>,
 }
 
 type Lines = BTreeMap<&'static str, Arc<Line>>;
@@ -215,6 +220,9 @@ impl Handler for Desk {
     async fn handle(&self, heard: Heard) -> Result<Answer, Cut> {
         if let Some(place) = hooks::Place::of(&heard) {
             return Ok(self.hooks.answer(&place, &heard, self.token.expose()).await);
+        }
+        if let Some(answer) = self.pictures.answer(&heard, self.token.expose()) {
+            return Ok(answer);
         }
         let Some((api, path)) = Api::of(&heard) else {
             return Ok(Answer::empty(StatusCode::NOT_FOUND));

@@ -40,6 +40,8 @@ pub(crate) trait Handler: Clone + Send + Sync + 'static {
 pub(crate) struct Heard {
     pub(crate) method: Method,
     pub(crate) path: String,
+    /// What followed the question mark.
+    pub(crate) query: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
@@ -230,6 +232,7 @@ async fn hear(request: Request<Incoming>) -> Result<Heard, Cut> {
     Ok(Heard {
         method: head.method,
         path: head.uri.path().to_owned(),
+        query: head.uri.query().unwrap_or_default().to_owned(),
         headers: head.headers,
         body: body.map_err(|_| Cut::Close)?.to_bytes(),
     })

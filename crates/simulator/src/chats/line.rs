@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::join_all;
 use model::time::Clock;
 use serde_json::Value;
@@ -12,6 +13,7 @@ use tokio::sync::oneshot;
 use super::Called;
 use super::api::Api;
 use super::manner::Manner;
+use super::pictures::Pictures;
 use crate::owed::{Ended, Owed, Place};
 use crate::sender::{Answered, Filling, Request, Sample, Sender, Unfit, Way};
 
@@ -148,6 +150,9 @@ fn recipient(call: &Called) -> Option<String> {
 pub struct Customer {
     pub(super) line: Arc<Line>,
     pub(super) owed: Arc<Owed>,
+    pub(super) pictures: Arc<Pictures>,
+    /// Where the platforms are.
+    pub(super) base: String,
     pub(super) contact: Option<String>,
     pub(super) name: String,
 }
@@ -173,11 +178,28 @@ impl Customer {
 
     /// Does what a sample of the platform tells of, such as `reaction`, with a text where something is said.
     pub async fn does(&self, event: &str, text: &str) -> Result<Answered, Unfit> {
+        self.does_with(event, text, Vec::new()).await
+    }
+
+    /// Sends a picture, with words under it where the platform has them. Discord's do not come over HTTP.
+    pub async fn sends_picture(&self, bytes: Bytes, text: &str) -> Result<Answered, Unfit> {
+        let kept = self.pictures.keep(self.line.platform(), &self.base, bytes);
+        let unfit = || Unfit(format!("no picture comes from {}", self.line.platform()));
+        let (event, (place, value)) = kept.ok_or_else(unfit)?;
+        self.does_with(event, text, vec![(place.to_owned(), value)]).await
+    }
+
+    async fn does_with(
+        &self,
+        event: &str,
+        text: &str,
+        set: Vec<(String, String)>,
+    ) -> Result<Answered, Unfit> {
         let line = &*self.line;
         let name = format!("{}.{event}", line.platform());
         let sample = Sample::named(&name).ok_or_else(|| Unfit(format!("there is no sample {name}")))?;
         let (name, text) = (self.name.clone(), text.to_owned());
-        let filling = Filling { contact: self.contact.clone(), name, text, ..line.filling() };
+        let filling = Filling { contact: self.contact.clone(), name, text, set, ..line.filling() };
         let webhook = line.webhook(&sample, &filling)?;
         let answered = line.send(&webhook).await;
         if !answered.is_acknowledged() {
