@@ -43,6 +43,7 @@ impl Scene {
         let registrar = Registrar::new(egress, Clock::Manual(clock.clone()), false);
         let lane = WatchingLane::new(store.clone(), registrar, None);
         let source = Source {
+            name: "the shop".to_owned(),
             settings: Settings::new(json!({ "scheme": "unsigned" }).as_object().unwrap().clone()),
             watchdog: Watchdog::Tells,
             ..Source::new(store.fresh_id(), AppId::from_raw(1), "generic")
