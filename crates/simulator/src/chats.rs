@@ -132,27 +132,27 @@ impl Chats {
 
     /// Whether every webhook is sent twice, both at the same time.
     pub fn duplicates(&self, on: bool) {
-        self.desk.manner.set_doubles(on);
+        self.desk.manner.doubles.turn(on);
     }
 
     /// Whether webhooks are proven with a secret that is not the source's. Tries that come once it is off are genuine again.
     pub fn wrong_signature(&self, on: bool) {
-        self.desk.manner.set_lies(on);
+        self.desk.manner.lies.turn(on);
     }
 
     /// Whether a call is answered only after its statuses have been acknowledged or dropped.
     pub fn early_statuses(&self, on: bool) {
-        self.desk.manner.set_early(on);
+        self.desk.manner.is_early.turn(on);
     }
 
     /// Whether the last status of a message comes first.
     pub fn backward_statuses(&self, on: bool) {
-        self.desk.manner.set_backwards(on);
+        self.desk.manner.is_backwards.turn(on);
     }
 
     /// How long a call waits for its answer once it was taken.
     pub fn answers_after(&self, delay: Duration) {
-        self.desk.manner.set_answer_delay(delay);
+        self.desk.manner.answer_after(delay);
     }
 
     /// Has the next so many calls come back later: every platform says so in its own words.
@@ -266,7 +266,7 @@ impl Desk {
         let line = call.platform.and_then(|platform| self.line(platform))?;
         let (until_given, given) = oneshot::channel();
         let told = Line::owe(line, &self.owed, place, given, call);
-        if !self.manner.is_early() {
+        if !self.manner.is_early.is_on() {
             return Some(until_given);
         }
         drop(until_given);

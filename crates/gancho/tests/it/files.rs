@@ -11,14 +11,14 @@ use model::source::Account;
 use model::time::Clock;
 use serde_json::{Value, json};
 use simulator::chats::PLATFORMS;
-use simulator::{Chats, WhatsApp, whatsapp};
+use simulator::{WhatsApp, whatsapp};
 use testkit::place::{Engine, Place};
 use testkit::process::{ADMIN_TOKEN, Gancho, free_address};
 use testkit::receiver::{Came, Manner, Receiver};
 use testkit::scene::{APP_SECRET, Scene, open};
 use testkit::sender::{Answer, client, get, post_signed, send};
 
-use crate::platforms::{TOKEN, sender, source};
+use crate::platforms::Stage;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const ACCESS_TOKEN: &str = "story-access-token";
@@ -284,28 +284,14 @@ async fn a_bot_of_the_on_premises_client_has_and_sends_files_by_its_numbers_key(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_picture_of_each_platform_is_fetched_in_its_way_and_had_from_us() -> anyhow::Result<()> {
     for engine in [Engine::Sqlite, Engine::Postgres] {
-        let Some(place) = Place::fresh(engine).await? else { continue };
-        let chats = Chats::start(Secret::new(TOKEN)).await?;
-        let bot = Receiver::start(Manner::Good).await?;
-        let store = open(&place).await?;
-        let scene = Scene::build(&store).await?;
-        scene.endpoint(&store, bot.url(), |endpoint| endpoint.concurrency = 8).await?;
+        let Some(stage) = Stage::set(engine, |source| source.fetches_files = true).await? else { continue };
+        stage.connect()?;
+        let bot = &stage.receiver;
         // Discord's pictures do not come over HTTP.
         let platforms: Vec<&str> = PLATFORMS.into_iter().filter(|platform| *platform != "discord").collect();
-        let mut sources = Vec::new();
-        for platform in &platforms {
-            let id = source(&store, &scene, platform, &chats.url()).await?;
-            let mut source = store.sources().get(id).await?.thing;
-            source.fetches_files = true;
-            store.sources().save(source).await?;
-            sources.push((*platform, id));
-        }
-        drop(store);
-        let gancho = serve(&place).await?;
-        for (at, (platform, id)) in sources.iter().enumerate() {
-            let url = format!("http://{}/in/{id}", gancho.address);
-            chats.webhooks_to(&url, sender(platform)?, Clock::System)?;
-            let customer = chats.customer(platform, "Ana").expect("the platform knows where webhooks go");
+        for (at, platform) in platforms.iter().enumerate() {
+            let customer =
+                stage.chats.customer(platform, "Ana").expect("the platform knows where webhooks go");
             let sent = customer.sends_picture(bytes(1_000 + at), "mira").await?;
             assert!(sent.is_acknowledged(), "{platform}: {sent:?}");
         }
@@ -325,7 +311,7 @@ async fn a_picture_of_each_platform_is_fetched_in_its_way_and_had_from_us() -> a
                 had.body
             );
         }
-        anyhow::ensure!(gancho.stop().await?, "it ends well");
+        anyhow::ensure!(stage.gancho.stop().await?, "it ends well");
     }
     Ok(())
 }

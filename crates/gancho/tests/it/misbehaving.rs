@@ -2,24 +2,20 @@
 //! webhooks. What arrives is the same.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
 use http::Method;
-use model::secret::Secret;
-use model::time::Clock;
 use serde_json::{Value, json};
 use simulator::Chats;
 use simulator::chats::{PLATFORMS, steps};
-use testkit::place::{Engine, Place};
-use testkit::process::{ADMIN_TOKEN, Gancho, free_address};
-use testkit::receiver::{Came, Manner, Receiver};
-use testkit::scene::{Scene, open};
+use testkit::place::Engine;
+use testkit::process::{ADMIN_TOKEN, Gancho};
+use testkit::receiver::{Came, Receiver};
 use testkit::sender::{client, get, send};
 
-use crate::platforms::{TOKEN, said, sender, source};
+use crate::platforms::{Stage, said};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const BURST: u64 = 8;
@@ -27,29 +23,16 @@ const BURST: u64 = 8;
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_platforms_do_each_message_arrives_once_and_each_status_counts_once() -> anyhow::Result<()> {
     for engine in [Engine::Sqlite, Engine::Postgres] {
-        let Some(place) = Place::fresh(engine).await? else { continue };
-        let chats = Chats::start(Secret::new(TOKEN)).await?;
-        let receiver = Receiver::start(Manner::Good).await?;
-        let store = open(&place).await?;
-        let scene = Scene::build(&store).await?;
-        scene.endpoint(&store, receiver.url(), |endpoint| endpoint.concurrency = 8).await?;
-        let mut sources = Vec::new();
-        for platform in PLATFORMS {
-            sources.push((platform, source(&store, &scene, platform, &chats.url()).await?));
-        }
-        drop(store);
-        let address = free_address()?;
-        let gancho = Gancho::start(Path::new(env!("CARGO_BIN_EXE_gancho")), &place, address, &[]).await?;
-        for (platform, id) in &sources {
-            chats.webhooks_to(&format!("http://{address}/in/{id}"), sender(platform)?, Clock::System)?;
-        }
+        let Some(stage) = Stage::set(engine, |_| ()).await? else { continue };
+        stage.connect()?;
+        let Stage { gancho, chats, receiver, .. } = &stage;
         chats.duplicates(true);
         chats.early_statuses(true);
         chats.backward_statuses(true);
-        burst(&chats, &receiver).await?;
-        answer(&gancho, &chats, &receiver).await?;
-        forge(&chats, &receiver).await?;
-        anyhow::ensure!(gancho.stop().await?, "it ends well");
+        burst(chats, receiver).await?;
+        answer(gancho, chats, receiver).await?;
+        forge(chats, receiver).await?;
+        anyhow::ensure!(stage.gancho.stop().await?, "it ends well");
     }
     Ok(())
 }

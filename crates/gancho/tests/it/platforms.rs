@@ -11,7 +11,7 @@ use http::Method;
 use model::endpoint::Endpoint;
 use model::id::SourceId;
 use model::secret::Secret;
-use model::source::{SecretRole, Settings};
+use model::source::{SecretRole, Settings, Source};
 use model::time::Clock;
 use serde_json::{Value, json};
 use simulator::chats::PLATFORMS;
@@ -26,7 +26,7 @@ use testkit::sender::{client, get, send};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// What the platforms' APIs want to be shown; a bot's token begins with its number.
-pub(crate) const TOKEN: &str = "123456:the-bot-token";
+const TOKEN: &str = "123456:the-bot-token";
 /// What the platforms prove themselves with; of Discord's key pair it is the seed.
 const SECRET: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 const MESSAGES: u64 = 5;
@@ -48,10 +48,20 @@ const MARKING: [&str; 4] = ["messenger", "instagram", "whatsapp_onpremises", "di
 const ACCOUNT_SID: &str = "AC0123456789abcdef0123456789abcdef";
 const ORIGIN: &str = "https://gw.example";
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_conversation_on_each_platform_goes_through_in_order_and_is_answered() -> anyhow::Result<()> {
-    for engine in [Engine::Sqlite, Engine::Postgres] {
-        let Some(place) = Place::fresh(engine).await? else { continue };
+/// A gateway with a source of each platform, one endpoint, and the platforms before it.
+pub(crate) struct Stage {
+    pub(crate) gancho: Gancho,
+    pub(crate) chats: Chats,
+    pub(crate) receiver: Receiver,
+    /// The sources, by their platforms.
+    pub(crate) sources: Vec<(&'static str, SourceId)>,
+    _place: Place,
+}
+
+impl Stage {
+    /// Sets it; each source is changed by `change` before it is saved. Nothing on an engine that is not there.
+    pub(crate) async fn set(engine: Engine, change: impl Fn(&mut Source)) -> anyhow::Result<Option<Stage>> {
+        let Some(place) = Place::fresh(engine).await? else { return Ok(None) };
         let chats = Chats::start(Secret::new(TOKEN)).await?;
         let receiver = Receiver::start(Manner::Good).await?;
         let store = open(&place).await?;
@@ -59,13 +69,36 @@ async fn a_conversation_on_each_platform_goes_through_in_order_and_is_answered()
         scene.endpoint(&store, receiver.url(), |endpoint: &mut Endpoint| endpoint.concurrency = 8).await?;
         let mut sources = Vec::new();
         for platform in PLATFORMS {
-            sources.push((platform, source(&store, &scene, platform, &chats.url()).await?));
+            let id = source(&store, &scene, platform, &chats.url()).await?;
+            let mut source = store.sources().get(id).await?.thing;
+            change(&mut source);
+            store.sources().save(source).await?;
+            sources.push((platform, id));
         }
         drop(store);
         let address = free_address()?;
         let gancho = Gancho::start(Path::new(env!("CARGO_BIN_EXE_gancho")), &place, address, &[]).await?;
+        Ok(Some(Stage { gancho, chats, receiver, sources, _place: place }))
+    }
+
+    /// Has the platforms send their webhooks to the sources.
+    pub(crate) fn connect(&self) -> anyhow::Result<()> {
+        for (platform, id) in &self.sources {
+            let url = format!("http://{}/in/{id}", self.gancho.address);
+            self.chats.webhooks_to(&url, sender(platform)?, Clock::System)?;
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conversation_on_each_platform_goes_through_in_order_and_is_answered() -> anyhow::Result<()> {
+    for engine in [Engine::Sqlite, Engine::Postgres] {
+        let Some(stage) = Stage::set(engine, |_| ()).await? else { continue };
+        let Stage { gancho, chats, receiver, sources, .. } = &stage;
+        let address = gancho.address;
         let way = Way::open()?;
-        for (platform, id) in &sources {
+        for (platform, id) in sources {
             let (sender, sample) = (sender(platform)?, message(platform)?);
             for n in 1..=MESSAGES {
                 let filling =
@@ -97,15 +130,13 @@ async fn a_conversation_on_each_platform_goes_through_in_order_and_is_answered()
                 (1..=MESSAGES).map(|n| format!("\"{}\"", said(platform, n))).collect();
             assert_eq!(texts, expected, "{platform}: once, in order");
         }
-        for (platform, id) in &sources {
-            chats.webhooks_to(&format!("http://{address}/in/{id}"), sender(platform)?, Clock::System)?;
-        }
+        stage.connect()?;
         chats.limit(2);
-        answer_all(&gancho, &receiver, &chats).await?;
-        hear_of_all(&gancho, &receiver, &chats).await?;
-        mark_all(&gancho, &receiver, &chats).await?;
-        part(&receiver, &chats).await?;
-        anyhow::ensure!(gancho.stop().await?, "it ends well");
+        answer_all(gancho, receiver, chats).await?;
+        hear_of_all(gancho, receiver, chats).await?;
+        mark_all(gancho, receiver, chats).await?;
+        part(receiver, chats).await?;
+        anyhow::ensure!(stage.gancho.stop().await?, "it ends well");
     }
     Ok(())
 }
@@ -276,7 +307,7 @@ fn settings(platform: &str) -> Value {
 }
 
 /// Whoever sends the webhooks of a platform. 360dialog signs as it does for partners.
-pub(crate) fn sender(platform: &str) -> anyhow::Result<Sender> {
+fn sender(platform: &str) -> anyhow::Result<Sender> {
     let settings = Settings::new(settings(platform).as_object().cloned().unwrap_or_default());
     let role = (platform == "dialog360").then_some(SecretRole::Signing);
     // A bot of Viber has one token for everything.

@@ -70,7 +70,7 @@ impl Line {
             // Nothing is ever said in it: it only ends.
             let _ = given.await;
             let mut steps = STEPS;
-            if line.manner.is_backwards() {
+            if line.manner.is_backwards.is_on() {
                 steps.reverse();
             }
             for step in steps {
@@ -107,8 +107,8 @@ impl Line {
 
     /// One try, or two at the same time. Each is the same request, byte for byte, but for what proves it.
     async fn send(&self, webhook: &Webhook) -> Answered {
-        let request = if self.manner.lies() { &webhook.forged } else { &webhook.genuine };
-        if !self.manner.doubles() {
+        let request = if self.manner.lies.is_on() { &webhook.forged } else { &webhook.genuine };
+        if !self.manner.doubles.is_on() {
             return self.way.send(request).await;
         }
         tokio::join!(self.way.send(request), self.way.send(request)).0
