@@ -102,10 +102,12 @@ fn body(shape: &Shape) -> RequestBody {
 
 /// What a route is asked with beside its body.
 fn parameters(route: &Route) -> Vec<Parameter> {
-    let is_post = route.method == http::Method::POST;
+    // Bytes are not read twice to compare them.
+    let takes_bytes = route.body.as_ref().is_some_and(Shape::is_bytes);
+    let takes_key = route.method == http::Method::POST && !takes_bytes;
     let own = [
         route.path.contains("{id}").then(|| text_parameter("id", ParameterIn::Path, Required::True)),
-        is_post.then(|| text_parameter("Idempotency-Key", ParameterIn::Header, Required::False)),
+        takes_key.then(|| text_parameter("Idempotency-Key", ParameterIn::Header, Required::False)),
         route.is_conditional.then(|| text_parameter("If-Match", ParameterIn::Header, Required::False)),
     ];
     let mut all: Vec<Parameter> = own.into_iter().flatten().chain(route.query.iter().cloned()).collect();

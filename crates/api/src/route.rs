@@ -44,9 +44,14 @@ impl Shape {
         Shape { schemas: vec![(name.clone(), bytes.into())], name }
     }
 
+    /// Whether it is bytes of any kind.
+    pub(crate) fn is_bytes(&self) -> bool {
+        self.name == BYTES
+    }
+
     /// The media type it is told with.
     pub(crate) fn media_type(&self) -> &'static str {
-        if self.name == BYTES { "*/*" } else { "application/json" }
+        if self.is_bytes() { "*/*" } else { "application/json" }
     }
 
     /// The schema of a page of rows of a type.

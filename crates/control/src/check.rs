@@ -22,8 +22,9 @@ pub(crate) const OVERLAP_MAX: Duration = Duration::from_secs(24 * 3600);
 /// How many seconds of it an operator may ask for.
 pub const OVERLAP_S: RangeInclusive<u64> = 0..=OVERLAP_MAX.as_secs();
 /// First parts of paths that are ours.
-const OUR_PATHS: [&str; 13] = [
+const OUR_PATHS: [&str; 14] = [
     "in",
+    "files",
     "v1",
     "api",
     "waba",
@@ -199,6 +200,8 @@ mod tests {
             "/in/x",
             "/in",
             "/v1/x",
+            "/files",
+            "/files/x",
             "/messages",
             "/messages/send",
             "/metrics",
