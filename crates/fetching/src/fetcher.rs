@@ -104,6 +104,10 @@ impl Fetcher {
     }
 
     async fn keep(&self, of: &Of<'_>, mut download: Download) -> Result<FileContent, Outcome> {
+        if is_page(&download, of.media) {
+            let cause = "the platform gave a page in place of the file: may the token read files?".to_owned();
+            return Err(Outcome::Retry { after: None, cause });
+        }
         let max = self.vault.bytes_max();
         let announced = header(&download, CONTENT_LENGTH.as_str()).and_then(|length| length.parse().ok());
         if announced.is_some_and(|announced: u64| announced > max) {
@@ -170,6 +174,14 @@ fn elsewhere(asked: &str, download: &Download) -> Option<Url> {
 
 fn is_same_origin(asked: &str, next: &Url) -> bool {
     Url::parse(asked).is_ok_and(|asked| asked.origin() == next.origin())
+}
+
+/// Whether a page came where the platform has said that it is something else: Slack shows its sign-in to a token without
+/// `files:read`, with 200.
+fn is_page(download: &Download, media: &Media) -> bool {
+    let is_html = |kind: &str| kind.starts_with("text/html");
+    header(download, CONTENT_TYPE.as_str()).is_some_and(is_html)
+        && media.mime_type.as_deref().is_some_and(|said| !is_html(said))
 }
 
 /// The answer knows best what it is, unless it says nothing by it.

@@ -192,6 +192,22 @@ async fn an_address_that_is_not_public_is_refused_whoever_names_it() {
 }
 
 #[tokio::test]
+async fn a_page_in_place_of_the_file_is_not_kept() {
+    let page = "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: 4\r\n\r\npage";
+    let host = Host::start(&[("/f", page.to_owned())]).await;
+    let scene = Scene::of(&host, true);
+    for (said, is_kept) in [(Some("image/png"), false), (Some("text/html"), true), (None, true)] {
+        let media =
+            Media { url: Some(host.url("/f")), mime_type: said.map(str::to_owned), ..Media::default() };
+        let of = Of { source: &scene.source, account: "T1", id: FILE, media: &media };
+        let fetched = scene.fetcher.fetch(of).await;
+        assert_eq!(fetched.is_ok(), is_kept, "{said:?}: {fetched:?}");
+        assert_eq!(scene.kept().await.is_some(), is_kept, "{said:?}");
+        scene.vault.remove(FILE).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn what_the_platform_does_not_have_is_gone() {
     let host = Host::start(&[]).await;
     let gone = Scene::of(&host, true).fetch(host.url("/f")).await;
